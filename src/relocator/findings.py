@@ -1,0 +1,88 @@
+"""What an audit says."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Severity(IntEnum):
+    """How bad: an error fails on a mainstream, still supported system that the tag admits; a warning on some; a note never."""
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Certainty(IntEnum):
+    """How sure."""
+
+    POSSIBLE = 1
+    LIKELY = 2
+    CERTAIN = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Where(NamedTuple):
+    """A place: a binary has fields, not lines."""
+
+    member: str = ""
+    """"" for the container as a whole."""
+    arch: str = ""
+    field: str = ""
+    """The specification's name: DT_NEEDED, DT_RUNPATH, LC_RPATH, PT_GNU_STACK, import, Tag, RECORD, ..."""
+    position: int | None = None
+    """Position in that field, from 0."""
+    value: str = ""
+    symbol: str = ""
+    """The symbol to blame, with its version ("memcpy@GLIBC_2.14"); "" when none is."""
+    label: str = ""
+    """What to say about the value, in a few words; shown under it."""
+
+
+class Finding(NamedTuple):
+    """One fault, told once."""
+
+    rule: str
+    severity: Severity
+    certainty: Certainty
+    message: str
+    """One clause, lower case, no full stop; the values are in `primary`."""
+    primary: Where
+    related: tuple[Where, ...] = ()
+    help: str = ""
+    """The next step, starting with a verb or a command."""
+    repaired_by: str = ""
+    """"repair", "edit", "prefix", or "" when no command of ours mends it."""
+    trail: tuple[str, ...] = ()
+    """Where the loader looked, in order, one line each; only for missing things."""
+
+
+class Checked(NamedTuple):
+    """What was looked at, so that silence is never ambiguous."""
+
+    members: int = 0
+    binaries: int = 0
+    images: int = 0
+    needs: int = 0
+    rules: int = 0
+    undecided: int = 0
+    """Needs that could not be judged for want of a target."""
+    others: tuple[tuple[str, int], ...] = ()
+    unjudged: tuple[str, ...] = ()
+    """Rules that did not run, because they need a promise and there is no target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings about one subject for one target, the gravest first."""
+
+    subject: str
+    target: str
+    findings: tuple[Finding, ...]
+    checked: Checked
+    suppressed: tuple[Finding, ...] = ()

@@ -1,0 +1,366 @@
+"""The nouns: what a package holds and what a loader makes of it.
+
+Everything here is a plain value that pickles and compares equal afterwards. Paths inside a container are called *members* and are
+kept exactly as the archive spells them (a `str`, since a path type would quietly normalise what a rule has to judge). Where a file
+lies once installed is its *path*: absolute, with `/`, in a world whose root is `PREFIX` (see below) or the real file system.
+Text that comes out of binaries is decoded as UTF-8 with `surrogateescape`, symbol names stay bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from relocator.native import Native
+from relocator.target import Promises, Target
+
+PREFIX = "/<prefix>"
+"""Root of the imaginary installation in which a wheel's or folder's files are laid out."""
+
+
+class Format(StrEnum):
+    """A binary format that some loader maps."""
+
+    ELF = "ELF"
+    MACHO = "Mach-O"
+    PE = "PE"
+
+
+class NeedKind(StrEnum):
+    """How strongly an image needs a library."""
+
+    REQUIRED = "required"
+    WEAK = "weak"
+    REEXPORT = "re-export"
+    UPWARD = "upward"
+    LAZY = "lazy"
+    DELAYED = "delayed"
+
+
+class Needed(NamedTuple):
+    """One DT_NEEDED, LC_LOAD_*DYLIB, import or delay-import descriptor: the name as written."""
+
+    name: str
+    kind: NeedKind = NeedKind.REQUIRED
+
+
+class SearchPath(NamedTuple):
+    """One element of a DT_RPATH or DT_RUNPATH, or one LC_RPATH, as written (possibly empty)."""
+
+    text: str
+    kind: str
+    """"DT_RPATH", "DT_RUNPATH" or "LC_RPATH"."""
+
+
+class VersionNeed(NamedTuple):
+    """A symbol version that an ELF image asks of a library (DT_VERNEED)."""
+
+    library: str
+    version: str
+    weak: bool = False
+    """VER_FLG_WEAK: its absence is not fatal."""
+
+
+class Import(NamedTuple):
+    """One symbol that an image takes from elsewhere."""
+
+    name: bytes
+    """Empty for a PE import by ordinal."""
+    library: str = ""
+    """Mach-O two-level and PE: the library as the need names it; ELF: the one its version names; "" when any will do.
+    Mach-O specials: "<flat>" (dynamic lookup), "<main>", "<weak>", "<self>"."""
+    version: bytes = b""
+    """ELF: symbol version."""
+    weak: bool = False
+    """May stay undefined."""
+    ordinal: int | None = None
+    """PE: import by ordinal."""
+    used: bool = True
+    """ELF: some relocation refers to it; a symbol that none refers to is never looked up."""
+    data: bool = False
+    """Known to be an object rather than a function."""
+
+
+class Export(NamedTuple):
+    """One symbol that an image offers."""
+
+    name: bytes
+    version: bytes = b""
+    default: bool = True
+    """ELF: not a hidden ("@") version."""
+    weak: bool = False
+    unique: bool = False
+    """ELF: STB_GNU_UNIQUE."""
+    data: bool = False
+    size: int = 0
+    ordinal: int | None = None
+    forward: str = ""
+    """PE forwarder, or Mach-O re-export: where it really lives."""
+
+
+class SymbolTable(Protocol):
+    """The raw tables of one image, decoded on first use. Hashable by identity is not promised; equality of the raw tables is."""
+
+    def imports(self) -> tuple[Import, ...]:
+        """Return every undefined dynamic symbol, in table order."""
+
+    def exports(self) -> tuple[Export, ...]:
+        """Return every defined, visible dynamic symbol, in table order."""
+
+    def mentions(self, fragment: bytes) -> bool:
+        """Tell, without decoding, whether the bytes occur in any symbol name: False is certain, True is a hint."""
+
+
+class NoSymbols(NamedTuple):
+    """The table of an image that has none."""
+
+    def imports(self) -> tuple[Import, ...]:
+        """Return nothing."""
+        return ()
+
+    def exports(self) -> tuple[Export, ...]:
+        """Return nothing."""
+        return ()
+
+    def mentions(self, fragment: bytes) -> bool:
+        """Say no."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One architecture of one file. It does not know where it lies, so it can be cached by hash."""
+
+    format: Format
+    arch: str
+    """As the platform's wheel tags spell it: x86_64, i686, aarch64, armv7l, ...; macOS arm64; Windows amd64, win32, arm64."""
+    kind: str
+    """"library" (shared object, dylib, DLL), "bundle" (Mach-O MH_BUNDLE), "program" or "other"."""
+    native: Native
+    needed: tuple[Needed, ...] = ()
+    search_paths: tuple[SearchPath, ...] = ()
+    identity: str | None = None
+    """DT_SONAME, LC_ID_DYLIB's name, or the name in the PE export directory."""
+    symbols: SymbolTable = field(default_factory=NoSymbols)
+    version_needs: tuple[VersionNeed, ...] = ()
+    minimum_os: tuple[int, ...] = ()
+    """Mach-O deployment target, PE subsystem version, Android API level; empty when the file does not say."""
+
+
+class Role(StrEnum):
+    """What a binary is for; rules are milder on what an import cannot reach."""
+
+    IMPORTED = "import-reachable"
+    PROGRAM = "program"
+    PAYLOAD = "payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """One file with at least one image."""
+
+    member: str
+    """Path in the container; for a file found outside, its absolute path."""
+    path: str
+    """Where it lies once installed; what $ORIGIN, @loader_path and a DLL's directory are taken from."""
+    images: tuple[Image, ...]
+    sha256: str = ""
+    size: int = 0
+    owner: str = ""
+    """Name of the `Distribution` that brings it, "." in a folder without one; "" for a file from outside."""
+    role: Role = Role.PAYLOAD
+    extension: str | None = None
+    """Name that Python imports it by ("pkg._core"), when it is an extension module."""
+
+    @property
+    def format(self) -> Format:
+        """The format, one for all images."""
+        return self.images[0].format
+
+    def image(self, arch: str) -> Image | None:
+        """Return the image for an architecture, None when there is none."""
+        return next((image for image in self.images if image.arch == arch), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that has a binary's magic and cannot be read."""
+
+    member: str
+    path: str
+    format: Format
+    field: str
+    expected: str
+    offset: int | None = None
+    owner: str = ""
+
+
+class Member(NamedTuple):
+    """One file of a container (never a folder)."""
+
+    name: str
+    size: int
+    mode: int = 0
+    """st_mode bits as stored, 0 when the container keeps none."""
+    sha256: str = ""
+    """Hexadecimal; "" when the bytes could not be read."""
+
+
+class RecordRow(NamedTuple):
+    """One row of RECORD, as written."""
+
+    path: str
+    hash: str
+    size: str
+    line: int
+    """Counted from 1."""
+
+
+class Problem(NamedTuple):
+    """A fault of the container itself, found while reading it."""
+
+    kind: str
+    """"crc", "encrypted", "method", "local-header", "overlap", "size", "name", "duplicate", "prepended", "trailing", "record",
+    "metadata", "symlink", "permission", "loop", "special"."""
+    member: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One Python distribution: a wheel, an installed project."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    """Requires-Dist, as written."""
+    root: str = ""
+    """Installed path of the folder that holds its modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """What a container says about itself."""
+
+    kind: str
+    """"wheel", "folder" or "file"."""
+    subject: str
+    """How the user named it."""
+    distributions: tuple[Distribution, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Tags of the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"."""
+    declared_tags: tuple[str, ...] | None = None
+    """Tag lines of WHEEL, as written; None when there is no WHEEL."""
+    purelib: bool | None = None
+    """Root-Is-Purelib."""
+    variant: str | None = None
+    """Variant label of the file name (PEP 825)."""
+    dist_info: str = ""
+    """Name of the .dist-info folder."""
+    members: tuple[Member, ...] = ()
+    record: tuple[RecordRow, ...] | None = None
+    """None when there is no RECORD, or no such thing here."""
+    problems: tuple[Problem, ...] = ()
+
+
+class How(StrEnum):
+    """In what way a need is met."""
+
+    BUNDLED = "bundled"
+    PROVIDED = "provided"
+    EXPECTED = "expected"
+    PROMISED = "promised"
+    OUTSIDE = "outside"
+    UNDECIDED = "undecided"
+    MISSING = "missing"
+
+
+class Tried(NamedTuple):
+    """One place where the loader looked."""
+
+    place: str
+    """The path or name tried, expanded."""
+    via: str
+    """Why there: "DT_RPATH of pkg/_core.so: $ORIGIN/../libs", "default directories", "already loaded", "System32", ..."""
+    outcome: str
+    """"absent", "found", "other architecture", "truncated", ..."""
+
+
+class Resolution(NamedTuple):
+    """What became of one need of one image in one load: never a path without its reason."""
+
+    importer: str
+    """Path of the image that needs it."""
+    position: int
+    """Position in the importer's `needed`."""
+    needed: Needed
+    arch: str
+    how: How
+    target: str | None
+    """Path of what was taken; None unless BUNDLED, PROVIDED or OUTSIDE."""
+    via: str
+    """The rule that found it, or why nothing did; the same words as the last entry of `tried`."""
+    tried: tuple[Tried, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one root brings into a process."""
+
+    root: str
+    """Path of the extension module, program, or library opened alone."""
+    arch: str
+    loader: str
+    """"glibc", "musl", "bionic", "dyld" or "windows"."""
+    order: tuple[str, ...]
+    """Paths of the images in load order, the root first; outside files included, promised ones not."""
+    resolutions: tuple[Resolution, ...]
+
+
+class Hint(NamedTuple):
+    """What a Python source says about loading."""
+
+    member: str
+    line: int
+    call: str
+    """"add_dll_directory", "cdll", "rtld_global" or "setdlopenflags"."""
+    argument: str | None
+    """For add_dll_directory and cdll: the path or name, evaluated as far as literals, `__file__` and os.path or pathlib go (absolute, in
+    the installed world, when it starts from `__file__`); None when it cannot be known before the program runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The one picture that rules, outputs and planners read."""
+
+    container: ContainerFacts
+    target: Target
+    promises: tuple[Promises, ...] = ()
+    """One per architecture of the target; none when it is undecided."""
+    binaries: tuple[Binary, ...] = ()
+    """The container's, then the outside ones that some load took."""
+    loads: tuple[Load, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()
+    """What was recognised and is no concern of a loader ("static archive", "object file", "WebAssembly module", ...), counted."""
+    inputs: tuple[tuple[str, str], ...] = ()
+    """Outside files that were used: path and sha256."""
+    _by_path: dict[str, Binary] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def images(self) -> Iterator[tuple[Binary, Image]]:
+        """Yield every image of the container's own binaries."""
+        for binary in self.binaries:
+            if binary.owner:
+                for image in binary.images:
+                    yield binary, image
+
+    def binary_at(self, path: str) -> Binary | None:
+        """Return the binary that lies at a path."""
+        if not self._by_path:
+            self._by_path.update((binary.path, binary) for binary in self.binaries)
+        return self._by_path.get(path)
+
+    def promises_for(self, arch: str) -> Promises | None:
+        """Return the promises for one architecture."""
+        return next((p for p in self.promises if p.arch == arch), None)

@@ -1,0 +1,50 @@
+"""What every test may use: oracles that are skipped with a reason or required, goldens, small in-memory wheels."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parent / "fixtures"
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--oracles", choices=["optional", "required"], default="optional", help="whether an absent oracle is a failure")
+    parser.addoption("--missing-oracle", action="append", default=[], help="an oracle that could not be installed: skipped all the same")
+    parser.addoption("--update-golden", action="store_true", help="rewrite the stored outputs; review the diff")
+
+
+@pytest.fixture
+def oracle(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Return a function that finds a program (the first of several names), or skips the test and says why."""
+
+    def find(*names: str) -> str:
+        for name in names:
+            if path := shutil.which(name):
+                return path
+        return absent(request.config, names[0])
+
+    return find
+
+
+def absent(config: pytest.Config, name: str) -> str:
+    """Skip, or fail where oracles are required and this one was not said to be unobtainable."""
+    if config.getoption("--oracles") == "required" and name not in config.getoption("--missing-oracle"):
+        pytest.fail(f"oracle {name} is required and not installed")
+    pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return a function that compares text with tests/golden/NAME, or rewrites it under --update-golden."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
