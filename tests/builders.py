@@ -29,7 +29,7 @@ from relocator.model import (
     Unreadable,
     VersionNeed,
 )
-from relocator.native import ElfFacts, MachOFacts, Native, PeFacts
+from relocator.native import ElfFacts, MachOFacts, PeFacts
 from relocator.target import Level, Promises, Target
 
 SITE = f"{PREFIX}/lib/python3/site-packages"
@@ -49,7 +49,7 @@ class Symbols:
         return self.exported
 
     def mentions(self, fragment: bytes) -> bool:
-        return any(fragment in s.name for s in (*self.imported, *self.exported))
+        return any(fragment in s for s in [s.name for s in self.imported] + [s.name for s in self.exported])
 
 
 def symbols(imports: Iterable[Import | bytes] = (), exports: Iterable[Export | bytes] = ()) -> SymbolTable:

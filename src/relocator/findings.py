@@ -1,8 +1,11 @@
 """What an audit says."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
+
+from relocator.model import Format, Survey
 
 
 class Severity(IntEnum):
@@ -62,6 +65,33 @@ class Finding(NamedTuple):
     """Where the loader looked, in order, one line each; only for missing things."""
 
 
+ALL_FORMATS = (Format.ELF, Format.MACHO, Format.PE)
+
+
+class Rule(NamedTuple):
+    """One kind of fault: its module's docstring is its page, its `check` a pure function of a Survey."""
+
+    name: str
+    """Says what is wrong and reads well after "allow"; never reused."""
+    group: str
+    """"Linkage", "Symbols", "Tags", "Architecture", "Search paths", "ELF health", "macOS", "Windows", "Python's ABI" or "Archive"."""
+    severity: Severity
+    """The gravest that it gives."""
+    check: Callable[[Survey], Iterator[Finding]]
+    formats: tuple[Format, ...] = ALL_FORMATS
+    containers: tuple[str, ...] = ("wheel", "folder", "file")
+    repaired_by: str = ""
+    """As in Finding."""
+    supersedes: tuple[str, ...] = ()
+    """Rules whose findings about the same place are dropped in favour of this one's."""
+    needs_promise: bool = False
+    """Does not run without a decided target."""
+    by_role: bool = True
+    """One step milder on programs and payload; False in the groups Search paths and Archive and for unreadable-binary."""
+    security: bool = False
+    since: str = "0.1"
+
+
 class Checked(NamedTuple):
     """What was looked at, so that silence is never ambiguous."""
 
@@ -86,3 +116,12 @@ class Report:
     findings: tuple[Finding, ...]
     checked: Checked
     suppressed: tuple[Finding, ...] = ()
+
+
+class Failure(NamedTuple):
+    """A subject that could not be looked at: what a RelocatorError said of it."""
+
+    subject: str
+    message: str
+    hint: str
+    code: int

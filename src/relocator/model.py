@@ -261,6 +261,8 @@ class ContainerFacts:
     record: tuple[RecordRow, ...] | None = None
     """None when there is no RECORD, or no such thing here."""
     problems: tuple[Problem, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Symbolic links of a folder: installed path of the link, and of the file that it leads to."""
 
 
 class How(StrEnum):

@@ -154,6 +154,8 @@ class PeFacts:
     guard_flags: int = 0
     hybrid: bool = False
     """Load configuration has CHPE metadata: ARM64EC or ARM64X code."""
+    managed: bool = False
+    """Holds .NET's code alone: runs on every processor, whatever `machine` says."""
     bound_imports: tuple[str, ...] = ()
     forwarders: tuple[tuple[bytes, str], ...] = ()
     """Exported name and the "module.symbol" that it forwards to."""

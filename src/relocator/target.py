@@ -73,6 +73,8 @@ class Promises:
     """Names that start so are promised: "/usr/lib/", "api-ms-win-"."""
     fold_case: bool = False
     """Names are compared without regard to case (Windows)."""
+    introduced: tuple[tuple[bytes, tuple[int, ...]], ...] = ()
+    """macOS: symbols of the system's libraries that came later than its oldest level, and the version that brought them."""
     _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def level(self, floor: tuple[int, ...]) -> Level:

@@ -1,0 +1,319 @@
+"""What the Linux loaders have in common: a process that maps files breadth first and answers each need with its trail.
+
+A loader of its own (glibc.py, musl.py, bionic.py) says where it looks and in which order, what it makes of a file that it cannot use, and
+by which names a mapped file is known afterwards. Nothing here opens a file.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from relocator.errors import InternalError
+from relocator.loading import OtherFile, Process, Seen, World, normalise
+from relocator.model import Binary, Format, How, Image, Load, Needed, Resolution, Tried, Unreadable
+from relocator.native import ElfFacts
+
+MOST_PLACES = 200_000
+"""Places that one load may try. The largest real package needs a fiftieth of it; lying tables could ask for needs times elements."""
+
+_ENDS = "; the search ends here"
+_PYTHON = "opened by Python source"
+
+
+class Directory(NamedTuple):
+    """One directory that a loader searches."""
+
+    prefix: str
+    """Normalised and with a slash at the end; one that is not absolute depends on the current directory, where nothing counts as there."""
+    via: str
+    quiet: bool = False
+    """Told only when the file is there."""
+
+
+Step = Directory | Tried
+"""A directory to search, or a remark for the trail."""
+
+
+@dataclass(slots=True, eq=False)
+class Mapped:
+    """One file in the process."""
+
+    binary: Binary
+    image: Image
+    facts: ElfFacts
+    path: str
+    """The path that it was opened by; `binary.path` says which file it is."""
+    parent: "Mapped | None"
+    """What needed it first; None for what was opened by the program itself."""
+    opener: str = ""
+    """Who opened it, when no need did."""
+    steps: tuple[Step, ...] | None = None
+    """Where its needs are searched; found out at its first one."""
+    resolutions: list[Resolution] = field(default_factory=list)
+    children: list["Mapped"] = field(default_factory=list)
+
+
+class Verdict(NamedTuple):
+    """What a loader makes of what lies at a place."""
+
+    outcome: str
+    binary: Binary | None = None
+    """Set when it would be mapped."""
+    final: bool = False
+    """The search does not go on."""
+
+
+_ABSENT = Verdict("absent")
+
+
+class Linker(ABC):
+    """One process, until one root is loaded. Used once: make it, call `load`."""
+
+    name: ClassVar[str]
+    """The value of `Load.loader`."""
+
+    def __init__(self, root: Binary, arch: str, world: World, process: Process) -> None:
+        self.root, self.arch, self.world, self.process = root, arch, world, process
+        image = image_of(root, arch)
+        self.facts = facts_of(image)
+        self.alone = image.kind == "program"
+        """The root is a program: it has a process for itself, without what Python has loaded."""
+        self.main: Mapped | None = None
+        """The program, when it is known."""
+        self.mapped: list[Mapped] = []
+        self.known: dict[str, Mapped | None] = {}
+        """What a need of this name is satisfied by without any search; None is the platform's own library."""
+        self._files: dict[str, Mapped] = {}
+        self._promises: dict[str, str] = {}
+        self._places_left = MOST_PLACES
+
+    # ---------------------------------------------------------------- what differs between the loaders
+
+    @abstractmethod
+    def steps(self, importer: Mapped) -> Iterator[Step]:
+        """Yield where the loader looks before the platform's own directories, in order."""
+
+    @abstractmethod
+    def register(self, mapped: Mapped, requested: str) -> None:
+        """Note the names by which a file just mapped, or found again, satisfies later needs; `requested` is "" for a path."""
+
+    def paths(self, importer: Mapped, name: str) -> Iterator[str]:
+        """Yield the paths that a need with a slash in it may stand for."""
+        yield name
+
+    def own(self, name: str) -> str:
+        """Return why the loader takes the name for itself before any search; "" when it does not."""
+        return ""
+
+    def without_defaults(self, importer: Mapped) -> str:
+        """Return why the platform's directories are not searched; "" when they are."""
+        return ""
+
+    def foreign(self, facts: ElfFacts) -> Verdict:
+        """Judge a readable ELF file that has no image for this architecture."""
+        return Verdict("other byte order" if facts.big_endian != self.facts.big_endian else "other architecture", final=True)
+
+    # ---------------------------------------------------------------- the process
+
+    def load(self) -> Load:
+        """Map what Python opens first and then the root, each with all that it needs; return the root's part."""
+        if not self.alone:
+            self.main = self._open_path(self.process.executable, "the program")
+            for path in self.process.loaded:
+                self._open_path(path, _PYTHON)
+        root = self._files.get(self.root.path) or self._map(self.root, self.root.path, None)
+        if self.alone:
+            self.main = root
+        self._follow()
+        scope = _breadth_first(root)
+        order = tuple(mapped.binary.path for mapped in scope)
+        resolutions = tuple(resolution for mapped in scope for resolution in mapped.resolutions)
+        return Load(self.root.path, self.arch, self.name, order, resolutions)
+
+    def _open_path(self, path: str, opener: str) -> Mapped | None:
+        """Open a file by absolute path with its whole tree; a file that cannot be mapped is no part of the process.
+
+        One whose own needs are missing stays: whether they are brought by another distribution is not known here.
+        """
+        seen = self.world.at(normalise(path)) if path else None
+        if not isinstance(seen, Binary) or seen.image(self.arch) is None:
+            return None
+        mapped = self._files.get(seen.path)
+        if mapped is None:
+            mapped = self._map(seen, normalise(path), None, opener=opener)
+            self._follow()
+        return mapped
+
+    def _map(self, binary: Binary, path: str, parent: Mapped | None, requested: str = "", opener: str = "") -> Mapped:
+        image = image_of(binary, self.arch)
+        mapped = Mapped(binary, image, facts_of(image), path, parent, opener)
+        self.mapped.append(mapped)
+        self._files[binary.path] = mapped
+        self.register(mapped, requested)
+        return mapped
+
+    def _follow(self) -> None:
+        """Answer the needs of every file not yet asked, in the order of mapping: all three loaders go breadth first."""
+        for mapped in self.mapped:  # grows while it is walked
+            for position in range(len(mapped.resolutions), len(mapped.image.needed)):
+                self._answer(mapped, position, mapped.image.needed[position])
+
+    def _answer(self, importer: Mapped, position: int, needed: Needed) -> None:
+        trail: list[Tried] = []
+        how, found = self._find(importer, needed.name, trail)
+        target = None
+        if found is not None:
+            importer.children.append(found)
+            target = found.binary.path
+        importer.resolutions.append(
+            Resolution(importer.binary.path, position, needed, self.arch, how, target, trail[-1].via, tuple(trail)),
+        )
+
+    # ---------------------------------------------------------------- one need
+
+    def _find(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
+        if reason := self.own(name):
+            trail.append(Tried(name, reason, "found"))
+            return How.PROMISED, None
+        if name in self.known:
+            return self._already(self.known[name], name, trail)
+        if "/" in name:
+            return self._by_path(importer, name, trail)
+        if importer.steps is None:
+            importer.steps = tuple(self.steps(importer))
+        for step in importer.steps:
+            if isinstance(step, Tried):
+                trail.append(step)
+                continue
+            verdict = self._look(step.prefix + name, step.via, trail, quiet=step.quiet)
+            if verdict.binary is not None:
+                return self._take(verdict.binary, step.prefix + name, name, importer)
+            if verdict.final:
+                return How.MISSING, None
+        return self._last_resorts(importer, name, trail)
+
+    def _by_path(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
+        via = f"path in DT_NEEDED of {importer.binary.member}"
+        for path in self.paths(importer, name):
+            place = normalise(path) if path.startswith("/") else path
+            verdict = self._look(place, via, trail)
+            if verdict.binary is not None:
+                return self._take(verdict.binary, place, "", importer)
+        if not trail:
+            trail.append(Tried(name, via, "has a token without a value here"))
+        return How.MISSING, None
+
+    def _already(self, mapped: Mapped | None, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
+        if mapped is None:
+            trail.append(Tried(name, "already loaded", self._promise(name)))
+            return How.PROMISED, None
+        via = f"already loaded: {mapped.opener}" if mapped.opener else "already loaded"
+        trail.append(Tried(mapped.binary.path, via, "found"))
+        return self._how(mapped.binary), mapped
+
+    def _look(self, path: str, via: str, trail: list[Tried], quiet: bool = False, ends: str = _ENDS) -> Verdict:
+        """Look at one place and write it down; where the file is final, `ends` is added to why."""
+        if not path.startswith("/"):
+            trail.append(Tried(path, f"{via} (current directory)", "absent"))
+            return _ABSENT
+        if self._places_left <= 0:
+            trail.append(Tried(path, f"gave up: more than {MOST_PLACES} places in one load", "not tried"))
+            return Verdict("not tried", final=True)
+        self._places_left -= 1
+        seen = self.world.at(path)
+        if seen is None:
+            if not quiet:
+                trail.append(Tried(path, via, "absent"))
+            return _ABSENT
+        verdict = self.judge(seen)
+        trail.append(Tried(path, via + ends if verdict.final else via, verdict.outcome))
+        return verdict
+
+    def _take(self, binary: Binary, path: str, requested: str, importer: Mapped) -> tuple[How, Mapped]:
+        """Map what was found at a path, unless the same file is mapped already."""
+        mapped = self._files.get(binary.path)
+        if mapped is None:
+            mapped = self._map(binary, path, importer, requested)
+        else:
+            self.register(mapped, requested)
+        return self._how(binary), mapped
+
+    def _last_resorts(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
+        """Ask the platform, then look into the directories that the user named."""
+        excluded = self.without_defaults(importer)
+        trail.append(Tried(name, "default directories", excluded or self._promise(name)))
+        if not excluded and self.process.promised(name, self.arch):
+            self.known.setdefault(name, None)
+            return How.PROMISED, None
+        for folder in self.process.search:
+            path = normalise(f"{folder}/{name}")
+            verdict = self._look(path, f"--search {folder}", trail, ends="")
+            if verdict.binary is not None:
+                return self._take(verdict.binary, path, name, importer)
+        return How.MISSING, None
+
+    def _promise(self, name: str) -> str:
+        if name not in self._promises:
+            self._promises[name] = promise(self.process, name, self.arch)
+        return self._promises[name]
+
+    def judge(self, seen: Seen) -> Verdict:
+        """Tell what the loader makes of a file that it finds."""
+        if isinstance(seen, OtherFile) or seen.format != Format.ELF:
+            return Verdict("not an ELF file", final=True)
+        if isinstance(seen, Unreadable):
+            return Verdict("truncated", final=True)
+        if seen.image(self.arch) is None:
+            return self.foreign(facts_of(seen.images[0]))
+        return Verdict("found", seen)
+
+    def _how(self, binary: Binary) -> How:
+        if not binary.owner:
+            return How.OUTSIDE
+        return How.BUNDLED if binary.owner == self.root.owner else How.PROVIDED
+
+
+def promise(process: Process, name: str, arch: str) -> str:
+    """Say as an outcome what the target promises of a library: "promised by manylinux_2_17", "not promised"."""
+    promises = process.promises
+    if promises is None or not process.promised(name, arch):
+        return "not promised"
+    if not process.target.decided:
+        return f"on the list of {promises.platform}"
+    names = promises.level(process.target.floor(arch)).names
+    return f"promised by {names[0] if names else promises.platform}"
+
+
+def search(folder: str, via: str) -> Directory:
+    """Return the step that searches a folder as it stands in a path: absolute, relative or empty."""
+    if folder.startswith("/"):
+        return Directory(normalise(folder).rstrip("/") + "/", via)
+    return Directory(f"{folder.rstrip('/') or '.'}/", via)
+
+
+def image_of(binary: Binary, arch: str) -> Image:
+    """Return the image for an architecture that the caller knows to be there."""
+    image = binary.image(arch)
+    if image is None:
+        raise InternalError(f"{binary.path} has no image for {arch}")
+    return image
+
+
+def facts_of(image: Image) -> ElfFacts:
+    """Return the ELF facts of an ELF image."""
+    if not isinstance(image.native, ElfFacts):
+        raise InternalError(f"a {image.format} image was given to a Linux loader")
+    return image.native
+
+
+def _breadth_first(root: Mapped) -> list[Mapped]:
+    """Return the root's scope: itself and what its needs lead to, each once, whether mapped for it or before it."""
+    scope = [root]
+    inside = {id(root)}
+    for mapped in scope:  # grows while it is walked
+        for child in mapped.children:
+            if id(child) not in inside:
+                inside.add(id(child))
+                scope.append(child)
+    return scope

@@ -1,0 +1,22 @@
+"""Which distributions are known to ship a shared library, so that others leave it to them; source and date are in the table."""
+
+import functools
+
+from relocator.knowledge import matches, table
+
+
+@functools.cache
+def known_to_ship(library: str) -> tuple[str, ...]:
+    """Return the normalised names of the distributions that ship a library of this base name; () when none is known to.
+
+    Names are compared without regard to case, as Windows and macOS do.
+    """
+    name = library.casefold()
+    found = {distribution for pattern, distributions in _libraries().items() if matches(pattern, name) for distribution in distributions}
+    return tuple(sorted(found))
+
+
+@functools.cache
+def _libraries() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = table("providers.json")["libraries"]
+    return found

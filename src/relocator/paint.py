@@ -1,0 +1,51 @@
+"""How a value becomes text for people: hostile names made harmless, long lists cut with a count, roles that a terminal may colour."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from relocator.model import PREFIX, ContainerFacts
+
+Style = Callable[[str, str], str]
+"""(text, role) to text; roles: error, warning, note, good, strong, dim. Colour only adds."""
+
+
+def plain(text: str, role: str) -> str:
+    """Leave the text as it is."""
+    return text
+
+
+class View(NamedTuple):
+    """How much to show, and in what style."""
+
+    style: Style = plain
+    verbose: bool = False
+    quiet: bool = False
+
+
+def printable(text: str) -> str:
+    """Escape what could move the cursor, hide or reorder text: names come from files that nobody vouches for."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii") for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 file", "2,000 files"."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1] + 'ies' if noun.endswith('y') else noun + 's'}"
+
+
+def shortened(items: Sequence[str], limit: int, noun: str) -> list[str]:
+    """Return the items, or the first ones and a line that counts the rest."""
+    if len(items) <= limit + 1:
+        return list(items)
+    return [*items[:limit], f"... and {counted(len(items) - limit, 'more ' + noun)} (-v lists them)"]
+
+
+def short_path(path: str, facts: ContainerFacts) -> str:
+    """Return an installed path as its member's name is read: without the imaginary prefix and its site-packages."""
+    for distribution in facts.distributions:
+        if distribution.root and path.startswith(distribution.root + "/"):
+            return path.removeprefix(distribution.root + "/")
+    return path.removeprefix(PREFIX + "/")

@@ -1,0 +1,69 @@
+"""A file is not the one that RECORD describes: its hash or size differs.
+
+## What it flags
+
+Rows of a wheel's RECORD whose hash or size is not that of the file in the archive.
+
+## Why it matters
+
+Somebody changed the file after the wheel was built. Installers that check (`installer`, `uv` with verification, distributions' own
+tools) refuse the wheel; the others install a file that later checks report as modified.
+
+## Example
+
+    warning[record-mismatch]: differs from what RECORD says
+      xgboost-2.1.1-py3-none-macosx_12_0_arm64.whl
+        xgboost-2.1.1.dist-info/WHEEL > hash > sha256=AB12...
+          = help: relocate repair, which writes RECORD anew
+
+A script that edits WHEEL to change a tag, `strip` or `install_name_tool` run inside the unpacked wheel, and `zip -u` end so.
+
+## How to fix it
+
+`relocate repair` writes RECORD anew, and so do `wheel unpack` followed by `wheel pack`; `wheel tags` changes tags properly.
+
+## When it is fine
+
+When you changed the file yourself and know that nobody checks. For a file that came from elsewhere find out who changed it first.
+
+## How it decides
+
+The SHA-256 of each file's bytes is compared with the row's second column, and the size with the third. Rows without a hash or size, and
+hashes by another algorithm, are not compared here (`malformed-record` has its say).
+
+## References
+
+- Python packaging, "Recording installed projects", "The RECORD file"
+- https://github.com/astral-sh/uv/issues/8798
+"""
+
+import base64
+from collections.abc import Iterator
+
+from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.model import Member, RecordRow, Survey
+
+
+def check(survey: Survey) -> Iterator[Finding]:
+    """Yield a finding for each file whose hash or size differs from its row's."""
+    members = {member.name: member for member in survey.container.members}
+    for row in survey.container.record or ():
+        member = members.get(row.path) or members.get(row.path.replace("\\", "/"))
+        differing = [] if member is None else list(_differences(row, member))
+        if differing:
+            message, help_text = "differs from what RECORD says", "relocate repair, which writes RECORD anew"
+            first, rest = differing[0], tuple(differing[1:])
+            yield Finding("record-mismatch", Severity.WARNING, Certainty.CERTAIN, message, first, rest, help_text, RULE.repaired_by)
+
+
+def _differences(row: RecordRow, member: Member) -> Iterator[Where]:
+    algorithm, _, recorded = row.hash.partition("=")
+    if algorithm == "sha256" and member.sha256:
+        actual = base64.urlsafe_b64encode(bytes.fromhex(member.sha256)).decode().rstrip("=")
+        if recorded.rstrip("=") != actual:
+            yield Where(member.name, "", "hash", row.line - 1, row.hash, label=f"the file has sha256={actual}")
+    if row.size.isascii() and row.size.isdecimal() and len(row.size) < 20 and int(row.size) != member.size:
+        yield Where(member.name, "", "size", row.line - 1, row.size, label=f"the file has {member.size} bytes")
+
+
+RULE = Rule("record-mismatch", "Archive", Severity.WARNING, check, (), ("wheel",), repaired_by="repair", by_role=False)

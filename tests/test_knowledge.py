@@ -1,0 +1,115 @@
+"""The tables about the world: who ships which library, what only the host brings."""
+
+import importlib.util
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from relocator.knowledge import host_libraries, matches, providers
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("library", "distributions"),
+    [
+        ("libgomp.so.1", ()),
+        ("libomp.dylib", ()),
+        ("libtorchlight.so.1", ()),
+        ("libtorch_cpu.so", ("torch",)),
+        ("libc10.so", ("torch",)),
+        ("libcudart.so.12", ("nvidia-cuda-runtime-cu12",)),
+        ("libcudart.so.13", ("nvidia-cuda-runtime",)),
+        ("libcudart.so.10.2", ()),
+        ("libarrow.so.2600", ("pyarrow",)),
+        ("libarrow.2600.dylib", ("pyarrow",)),
+        ("mkl_rt.2.dll", ("mkl",)),
+        ("CUDART64_12.DLL", ("nvidia-cuda-runtime-cu12",)),
+        ("libtensorflow_framework.so.2", ("tensorflow", "tensorflow-cpu")),
+        ("libtbb.so.12", ("tbb",)),
+        ("libiomp5.so", ("intel-openmp",)),
+        ("libshiboken6.abi3.so.6.9", ("shiboken6",)),
+    ],
+)
+def test_these_distributions_are_known_to_ship_a_library(library: str, distributions: tuple[str, ...]) -> None:
+    assert providers.known_to_ship(library) == distributions
+
+
+def test_names_of_distributions_are_normalised() -> None:
+    table = json.loads((ROOT / "src/relocator/knowledge/providers.json").read_text(encoding="utf-8"))
+    names = {name for distributions in table["libraries"].values() for name in distributions}
+    assert all(name == name.lower().replace("_", "-").replace(".", "-") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("library", "expected"),
+    [
+        ("libcudart.so.12", False),
+        ("libGLEW.so.2.2", False),
+        ("opengl32.dll", False),
+        ("libcuda.so.1", True),
+        ("libGL.so.1", True),
+        ("libnvidia-ml.so.1", True),
+        ("libxcb-icccm.so.4", True),
+        ("nvcuda.dll", True),
+        ("VULKAN-1.dll", True),
+    ],
+)
+def test_only_the_host_can_bring_drivers_and_desktops(library: str, expected: bool) -> None:
+    assert bool(host_libraries.is_host_library(library)) == expected
+
+
+def test_no_library_is_both_shipped_and_left_to_the_host() -> None:
+    names = json.loads((ROOT / "src/relocator/knowledge/host_libraries.json").read_text(encoding="utf-8"))["libraries"]
+    assert [name for name in names if providers.known_to_ship(name)] == []
+
+
+def test_a_star_stands_for_any_text() -> None:
+    assert not matches("libcudnn*.so.9", "libcudnn.so.8")
+    assert matches("libcudnn*.so.9", "libcudnn_ops.so.9")
+    assert not matches("libz.so.1", "libz.so.1.2")
+
+
+@pytest.mark.parametrize("name", ["backends/linux/promises.json", "knowledge/providers.json", "knowledge/host_libraries.json"])
+def test_every_table_has_its_source_and_date(name: str) -> None:
+    table = json.loads((ROOT / "src/relocator" / name).read_text(encoding="utf-8"))
+    assert table["source"]
+    assert table["date"] > "2026"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name.rpartition("/")[2], ROOT / "scripts" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_kept_by_hand_are_what_their_script_writes() -> None:
+    driver = script("update_knowledge")
+    for name, facts in script("knowledge/providers").facts().items():
+        assert driver.render(facts, ROOT / name) == (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_linux_table_is_what_its_script_writes_from_the_published_policies() -> None:
+    table = json.loads((ROOT / "src/relocator/backends/linux/promises.json").read_text(encoding="utf-8"))
+    try:
+        installed = version("auditwheel")
+    except PackageNotFoundError:
+        pytest.skip("auditwheel, whose data the table is made from, is not installed")
+    if f"auditwheel {installed};" not in table["source"]:
+        pytest.skip(f"the table was made from another release than the installed {installed}")
+    ((name, facts),) = script("knowledge/linux").facts().items()
+    assert script("update_knowledge").render(facts, ROOT / name) == (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_a_table_keeps_its_date_until_its_facts_change(tmp_path: Path) -> None:
+    driver = script("update_knowledge")
+    path = tmp_path / "table.json"
+    path.write_text('{"source": "s", "date": "2001-02-03", "libraries": {"a": 1}}', encoding="utf-8")
+    assert json.loads(driver.render({"source": "s", "libraries": {"a": 2}}, path))["date"] != "2001-02-03"
+    assert json.loads(driver.render({"source": "s", "libraries": {"a": 1}}, path))["date"] == "2001-02-03"
