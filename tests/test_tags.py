@@ -7,6 +7,7 @@ import pytest
 
 from builders import MACOS, SITE, WINDOWS, binary, elf, macho, pe, survey, symbols
 from relocator import demands, tags
+from relocator.backends.linux.libc import evidence_of_libc
 from relocator.backends.linux.promises import promises
 from relocator.errors import UsageError
 from relocator.model import Binary, ContainerFacts, How, Import, Load, Needed, Resolution, Survey, VersionNeed
@@ -350,7 +351,7 @@ def test_a_tag_is_narrow_when_its_binaries_fit_an_older_level(tag: str, version:
     ],
 )
 def test_a_binary_shows_its_c_library(image: object, expected: str) -> None:
-    assert demands.libc_of(image) == expected  # type: ignore[arg-type]
+    assert evidence_of_libc(image).libc == expected  # type: ignore[arg-type]
 
 
 def test_symbol_versions_are_ordered_by_number() -> None:

@@ -140,30 +140,3 @@ def _is_from(symbol: Import, library: str) -> bool:
 def _defined_in_package(survey: Survey, name: bytes, arch: str) -> bool:
     images = (image for _, image in survey.images() if image.arch == arch and image.symbols.mentions(name))
     return any(export.name == name for image in images for export in image.symbols.exports())
-
-
-def libc_of(image: Image) -> str:
-    """Return the C library that an ELF image was linked with: glibc, musl, bionic; "" when nothing tells."""
-    return evidence_of_libc(image)[0]
-
-
-def evidence_of_libc(image: Image) -> tuple[str, str, str]:
-    """Return the C library, the field that gives it away, and that field's value; ("", "", "") when nothing does.
-
-    The loader's own name comes first: of all needs it is the one that no other C library can meet.
-    """
-    if not isinstance(image.native, ElfFacts):
-        return "", "", ""
-    if image.native.android_api is not None:
-        return "bionic", ".note.android.ident", str(image.native.android_api)
-    names = [need.name for need in image.needed]
-    fields = [("DT_NEEDED", name) for name in names] + [("PT_INTERP", image.native.interpreter or "")]
-    for libc, telling in (("musl", ("ld-musl-", "libc.musl-")), ("glibc", ("ld-linux", "ld64.so.", "libc.so.6"))):
-        for start in telling:
-            for field, value in fields:
-                if value.rpartition("/")[2].startswith(start):
-                    return libc, field, value
-    versions = [need.version for need in image.version_needs if need.version.startswith("GLIBC_")]
-    if versions:
-        return "glibc", "DT_VERNEED", versions[0]
-    return ("bionic", "DT_NEEDED", "libc.so") if "libc.so" in names and "libdl.so" in names else ("", "", "")

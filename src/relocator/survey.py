@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from relocator import python_sources, roles, tags
 from relocator.backends import backend_for, format_of_system, identify, kind_of
+from relocator.backends.linux.libc import evidence_of_libc
 from relocator.buffer import Buffer
 from relocator.containers import Container
 from relocator.containers.directory import FileBuffer
@@ -26,7 +27,6 @@ from relocator.model import (
     Survey,
     Unreadable,
 )
-from relocator.native import ElfFacts
 from relocator.target import Promises, Target
 from relocator.world import PackageWorld
 
@@ -161,21 +161,7 @@ def _with_libc(target: Target, binaries: Sequence[Binary]) -> Target:
     if target.os != "linux" or target.libc:
         return target
     elves = [image for binary in binaries if binary.format == Format.ELF for image in binary.images]
-    return dataclasses.replace(target, libc=next(filter(None, map(libc_of, elves)), "glibc"))
-
-
-def libc_of(image: Image) -> str:
-    """Return the C library that an ELF image was linked with: glibc, musl, bionic; "" when nothing tells."""
-    if not isinstance(image.native, ElfFacts):
-        return ""
-    if image.native.android_api is not None:
-        return "bionic"
-    names = [need.name for need in image.needed] + [image.native.interpreter or ""]
-    if any("ld-musl-" in name or name.startswith("libc.musl-") for name in names):
-        return "musl"
-    if any(need.version.startswith("GLIBC_") for need in image.version_needs) or "libc.so.6" in names:
-        return "glibc"
-    return "bionic" if "libc.so" in names and "libdl.so" in names else ""
+    return dataclasses.replace(target, libc=next(filter(None, (evidence_of_libc(image).libc for image in elves)), "glibc"))
 
 
 def _with_extension(binary: Binary, facts: ContainerFacts) -> Binary:
@@ -209,7 +195,7 @@ def own_platform(image: Image) -> Target:
     """Return the platform that an image is made for, at its newest level: what to judge by when no tag says."""
     floors = ((image.arch, ()),)
     if image.format == Format.ELF:
-        libc = libc_of(image) or "glibc"
+        libc = evidence_of_libc(image).libc or "glibc"
         return Target("", "android" if libc == "bionic" else "linux", libc, floors, local=True)
     return Target("", "macos" if image.format == Format.MACHO else "windows", "", floors, local=True)
 
@@ -223,10 +209,14 @@ def _judged(load: Load, target: Target, facts: ContainerFacts) -> Load:
 
 
 def distribution_of(requirement: str) -> str:
-    """Return the normalised distribution name at the start of a Requires-Dist value (PEP 508, PEP 503)."""
-    name = requirement.strip()
-    end = next((i for i, c in enumerate(name) if not (c.isalnum() or c in "-_.")), len(name))
-    return "-".join(filter(None, name[:end].lower().replace("_", "-").replace(".", "-").split("-")))
+    """Return the normalised distribution name of a Requires-Dist value; "" when it makes no sense (PEP 508, PEP 503)."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  only where a library is missing
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:
+        return ""
 
 
 def _expected(resolution: Resolution, target: Target, requires: Sequence[str], facts: ContainerFacts) -> Resolution:

@@ -32,7 +32,7 @@ PEP 600, PEP 656, PEP 738.
 
 from collections.abc import Iterator
 
-from relocator import demands
+from relocator.backends.linux.libc import evidence_of_libc
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Format, Survey
 
@@ -43,7 +43,7 @@ def check(survey: Survey) -> Iterator[Finding]:
     for binary, image in survey.images() if wanted else ():
         if image.format != Format.ELF or image.arch not in survey.target.arches:
             continue
-        found, field, value = demands.evidence_of_libc(image)
+        found, field, value = evidence_of_libc(image)
         if found and found != wanted:
             position = next((i for i, need in enumerate(image.needed) if need.name == value), None) if field == "DT_NEEDED" else None
             yield Finding(

@@ -1,0 +1,142 @@
+"""Measures `relocate audit` beside the other tools and the bare floor: `python scripts/benchmark.py`.
+
+Every tool gets an environment of its own and every wheel is downloaded once, both kept below --work. The commands of one wheel take turns,
+so that other work on the machine meets all of them; the table gives medians of CPU seconds (user and system, children included), the
+highest peak memory, and how many times more CPU than ours each other tool takes.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TOOLS = {
+    "relocator": (f"{ROOT}[fast]",),
+    "auditwheel": ("auditwheel",),
+    "delvewheel": ("delvewheel",),
+    "abi3audit": ("abi3audit",),
+}
+
+
+class Wheel(NamedTuple):
+    """A released wheel, and the commands that can look at it."""
+
+    project: str
+    version: str
+    python: str
+    abi: str
+    platform: str
+    peers: tuple[str, ...]
+
+
+WHEELS = (
+    Wheel("markupsafe", "3.0.3", "3.12", "cp312", "manylinux2014_x86_64", ("auditwheel show",)),
+    Wheel("cryptography", "50.0.2", "3.11", "abi3", "manylinux_2_28_x86_64", ("auditwheel show", "abi3audit")),
+    Wheel("numpy", "2.5.5", "3.12", "cp312", "manylinux_2_27_x86_64", ("auditwheel show",)),
+    Wheel("numpy", "2.5.5", "3.12", "cp312", "win_amd64", ("delvewheel show --ignore-existing",)),
+    Wheel("scipy", "1.18.1", "3.12", "cp312", "manylinux_2_27_x86_64", ("auditwheel show",)),
+    Wheel("scipy", "1.18.1", "3.12", "cp312", "macosx_12_0_arm64", ()),
+    Wheel("scipy", "1.18.1", "3.12", "cp312", "win_amd64", ("delvewheel show --ignore-existing",)),
+    Wheel("torch", "2.13.0", "3.11", "cp311", "manylinux_2_28_x86_64", ("auditwheel show",)),
+)
+
+
+class Run(NamedTuple):
+    """One process: CPU seconds with its children, peak memory in MiB, exit status."""
+
+    cpu: float
+    peak: float
+    status: int
+
+
+def main() -> int:
+    """Prepare what is missing, measure, print one table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "benchmark", help="environments and wheels (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: %(default)s)")
+    parser.add_argument("--only", default="", help="take only wheels whose file name contains this")
+    parser.add_argument("--no-peers", action="store_true", help="measure ourselves and the floor only")
+    options = parser.parse_args()
+    for tool, requirements in TOOLS.items():
+        if tool == "relocator" or not options.no_peers:
+            install(options.work / tool, requirements)
+    print("| wheel | command | CPU s | times ours | peak MiB | exit |\n|---|---|---|---|---|---|")
+    for wheel in WHEELS:
+        path = download(wheel, options.work / "wheels")
+        if path and options.only in path.name:
+            commands = commands_for(wheel, path, options.work, () if options.no_peers else wheel.peers)
+            for row in measured(path, commands, options.runs):
+                print(row, flush=True)
+    return 0
+
+
+def install(folder: Path, requirements: Iterable[str]) -> None:
+    """Make an environment with a tool, unless it is there; our own is always brought up to date."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    elif folder.name != "relocator":
+        return
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", *requirements], check=True)
+
+
+def download(wheel: Wheel, folder: Path) -> Path | None:
+    """Return the wheel's path; None, with a word why, when the index does not have it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = f"{wheel.project}-{wheel.version}".replace("-", "[-+]")
+    found = sorted(folder.glob(f"{start}*{wheel.platform}*.whl"))
+    if not found:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+        command += ["--python-version", wheel.python, "--abi", wheel.abi, "--platform", wheel.platform]
+        done = subprocess.run([*command, f"{wheel.project}=={wheel.version}"], capture_output=True, text=True, check=False)
+        found = sorted(folder.glob(f"{start}*{wheel.platform}*.whl"))
+        if not found:
+            print(f"{wheel.project} {wheel.version} {wheel.platform}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+    return found[0] if found else None
+
+
+def commands_for(wheel: Wheel, path: Path, work: Path, peers: Iterable[str]) -> dict[str, list[str]]:
+    """Return what to run by its name in the table, ours first."""
+    own = work / "relocator" / "bin"
+    found = {
+        "relocate audit": [str(own / "relocate"), "audit", "--fail-on", "never", str(path)],
+        "floor": [str(own / "python"), str(ROOT / "scripts" / "floor.py"), str(path)],
+    }
+    for peer in peers:
+        tool, *arguments = peer.split()
+        found[peer] = [str(work / tool / "bin" / tool), *arguments, str(path)]
+    return found
+
+
+def measured(path: Path, commands: dict[str, list[str]], runs: int) -> Iterable[str]:
+    """Run the commands in turns and yield one row of the table each."""
+    results: dict[str, list[Run]] = {name: [] for name in commands}
+    for turn in range(runs):
+        for name, command in commands.items():
+            if turn < 2 or results[name][0].cpu < 10:  # twice is enough for what takes long
+                results[name].append(run(command))
+    cpu = {name: statistics.median(item.cpu for item in found) for name, found in results.items()}
+    ours = cpu["relocate audit"]
+    for name, found in results.items():
+        peak = max(item.peak for item in found)
+        yield f"| {path.name} | {name} | {cpu[name]:.2f} | {cpu[name] / ours:.1f} | {peak:.0f} | {found[-1].status} |"
+
+
+def run(command: list[str]) -> Run:
+    """Run a command with its output thrown away and return what it took."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10  # ru_maxrss: bytes on macOS, KiB elsewhere
+    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale, process.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
