@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TABLES = ("linux", "providers")
-FOLDERS = ("windows", "macos")
+TABLES = ("linux", "providers", "windows")
+FOLDERS = ("macos",)
 """Modules that write their own files below the folder that they are given: build(root)."""
 
 

@@ -29,7 +29,7 @@ from relocator.model import (
     Unreadable,
     VersionNeed,
 )
-from relocator.native import ElfFacts, MachOFacts, PeFacts
+from relocator.native import Dylib, ElfFacts, MachOFacts, PeFacts
 from relocator.target import Level, Promises, Target
 
 SITE = f"{PREFIX}/lib/python3/site-packages"
@@ -93,6 +93,17 @@ def elf(
     )
 
 
+COMMANDS = {
+    NeedKind.REQUIRED: "LC_LOAD_DYLIB",
+    NeedKind.WEAK: "LC_LOAD_WEAK_DYLIB",
+    NeedKind.REEXPORT: "LC_REEXPORT_DYLIB",
+    NeedKind.UPWARD: "LC_LOAD_UPWARD_DYLIB",
+    NeedKind.LAZY: "LC_LAZY_LOAD_DYLIB",
+    NeedKind.DELAYED: "LC_LOAD_DYLIB",
+}
+"""Which command asks for a dylib in which way."""
+
+
 def macho(
     *needed: str | Needed,
     arch: str = "arm64",
@@ -104,13 +115,15 @@ def macho(
     **native: object,
 ) -> Image:
     """A Mach-O slice; `native` overrides fields of MachOFacts."""
-    facts = {"cpu_type": 0x0100000C, "cpu_subtype": 0, "file_type": 8, "flags": 0x85, "platform": "macos", **native}
+    needs = _needs(needed)
+    dylibs = tuple(Dylib(need.name, COMMANDS[need.kind], 0x10000, 0x10000) for need in needs)
+    facts = {"cpu_type": 0x0100000C, "cpu_subtype": 0, "file_type": 8, "flags": 0x85, "platform": "macos", "dylibs": dylibs, **native}
     return Image(
         Format.MACHO,
         arch,
         kind,
         MachOFacts(**facts),  # type: ignore[arg-type]
-        _needs(needed),
+        needs,
         tuple(SearchPath(p, "LC_RPATH") for p in rpaths),
         install_name,
         table or symbols(),

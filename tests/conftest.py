@@ -1,5 +1,6 @@
 """What every test may use: oracles that are skipped with a reason or required, goldens, small in-memory wheels."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--oracles", choices=["optional", "required"], default="optional", help="whether an absent oracle is a failure")
     parser.addoption("--missing-oracle", action="append", default=[], help="an oracle that could not be installed: skipped all the same")
+    parser.addoption("--corpus", default="", help="a folder of real wheels, as scripts/corpus.py makes it; or RELOCATOR_CORPUS names one")
     parser.addoption("--update-golden", action="store_true", help="rewrite the stored outputs; review the diff")
 
 
@@ -34,6 +36,17 @@ def absent(config: pytest.Config, name: str) -> str:
     if config.getoption("--oracles") == "required" and name not in config.getoption("--missing-oracle"):
         pytest.fail(f"oracle {name} is required and not installed")
     pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(scope="session")
+def corpus(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of real wheels, or skip the test and say how to get one."""
+    folder = request.config.getoption("--corpus") or os.environ.get("RELOCATOR_CORPUS", "")
+    if not folder:
+        pytest.skip("no folder of real wheels: scripts/corpus.py DIR makes one, --corpus DIR names it")
+    if not Path(folder).is_dir():
+        pytest.fail(f"the folder of real wheels {folder} does not exist")
+    return Path(folder)
 
 
 @pytest.fixture

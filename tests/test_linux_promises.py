@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-from relocator.backends.linux import promises as linux_promises
-from relocator.backends.linux.promises import promises
+from relocator.backends.linux.promises import LOADERS, promises
 from relocator.target import Promises, Target
 
 
@@ -59,7 +58,7 @@ def test_a_level_that_nobody_surveyed_is_made_only_for_the_target_that_names_it(
 
 def test_levels_only_grow() -> None:
     for floor in [(), (2, 20), (2, 33), (2, 50)]:
-        for arch in linux_promises.LOADERS:
+        for arch in LOADERS:
             levels = manylinux(floor, arch).levels
             for older, newer in itertools.pairwise(levels):
                 assert older.libraries <= newer.libraries
@@ -101,7 +100,7 @@ def test_manylinux_promises_these_libraries(library: str, floor: tuple[int, ...]
     assert manylinux(floor).has(library, floor) == promised
 
 
-@pytest.mark.parametrize(("arch", "loader"), [(arch, name) for arch, names in linux_promises.LOADERS.items() for name in names])
+@pytest.mark.parametrize(("arch", "loader"), [(arch, name) for arch, names in LOADERS.items() for name in names])
 def test_the_loader_is_always_there(arch: str, loader: str) -> None:
     found = manylinux((2, 39), arch)
     assert found.has(loader, (2, 39))

@@ -207,3 +207,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 def test_hostile_tables_are_refused_and_bounded(name: str) -> None:
     with pytest.raises(UnreadableBinary):
         read(memoryview(HOSTILE[name]()))
+
+
+def test_a_lone_empty_name_is_one_symbol() -> None:
+    imported = one(with_tables(TWO, {"bind": bind((1, b"", 0))})).symbols
+    assert imported.imports() == (Import(b"", "@rpath/one.dylib"),)
+    assert one(with_tables(TWO, {"symbols": nlist(b"\0", b"", 0xF, 0), "strings": b"\0"})).symbols.exports() == (Export(b""),)
+    assert one(with_tables(TWO, {})).symbols.imports() == ()

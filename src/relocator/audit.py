@@ -1,6 +1,7 @@
 """Survey and rules make a Report: a pure function."""
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
 
 from relocator.findings import Checked, Finding, Report, Rule, Severity, Where
 from relocator.model import Binary, How, Role, Survey
@@ -21,6 +22,16 @@ def run_rules(survey: Survey, rules: Sequence[Rule]) -> Report:
         survey.target.tag,
         tuple(sorted(_without_superseded(found), key=_order)),
         _counts(survey, len(judged), tuple(rule.name for rule in applying if rule not in judged)),
+        inputs=survey.inputs,
+    )
+
+
+def suppress(report: Report, ignored: Collection[str]) -> Report:
+    """Set the findings of these rules apart; they have been found all the same, so that no other rule speaks up in their place."""
+    return dataclasses.replace(
+        report,
+        findings=tuple(finding for finding in report.findings if finding.rule not in ignored),
+        suppressed=report.suppressed + tuple(finding for finding in report.findings if finding.rule in ignored),
     )
 
 
@@ -48,9 +59,7 @@ def _order(finding: Finding) -> tuple[int, str, Where]:
 
 def _counts(survey: Survey, rules: int, unjudged: tuple[str, ...]) -> Checked:
     images = [image for _, image in survey.images()]
-    undecided = {
-        (r.importer, r.arch, r.needed.name) for load in survey.loads for r in load.resolutions if r.how == How.UNDECIDED
-    }
+    undecided = {(r.importer, r.arch, r.needed.name) for load in survey.loads for r in load.resolutions if r.how == How.UNDECIDED}
     return Checked(
         members=len(survey.container.members),
         binaries=sum(1 for binary in survey.binaries if binary.owner) + len(survey.unreadable),

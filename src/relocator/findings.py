@@ -116,6 +116,8 @@ class Report:
     findings: tuple[Finding, ...]
     checked: Checked
     suppressed: tuple[Finding, ...] = ()
+    inputs: tuple[tuple[str, str], ...] = ()
+    """Outside files that were used: path and sha256."""
 
 
 class Failure(NamedTuple):

@@ -221,7 +221,7 @@ class Problem(NamedTuple):
 
     kind: str
     """"crc", "encrypted", "method", "local-header", "overlap", "size", "name", "duplicate", "prepended", "trailing", "record",
-    "metadata", "symlink", "permission", "loop", "special"."""
+    "metadata", "symlink", "permission", "loop", "special", "directory", "gap", "descriptor", "comment"."""
     member: str
     message: str
 
@@ -263,6 +263,8 @@ class ContainerFacts:
     problems: tuple[Problem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     """Symbolic links of a folder: installed path of the link, and of the file that it leads to."""
+    root: str = PREFIX
+    """Installed path of the container as a whole: what module names are taken from where no distribution has a root."""
 
 
 class How(StrEnum):
@@ -348,6 +350,8 @@ class Survey:
     """What was recognised and is no concern of a loader ("static archive", "object file", "WebAssembly module", ...), counted."""
     inputs: tuple[tuple[str, str], ...] = ()
     """Outside files that were used: path and sha256."""
+    memo: dict[str, tuple[Resolution, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `places` worked out from the loads, once for all rules."""
     _by_path: dict[str, Binary] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def images(self) -> Iterator[tuple[Binary, Image]]:

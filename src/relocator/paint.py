@@ -49,3 +49,11 @@ def short_path(path: str, facts: ContainerFacts) -> str:
         if distribution.root and path.startswith(distribution.root + "/"):
             return path.removeprefix(distribution.root + "/")
     return path.removeprefix(PREFIX + "/")
+
+
+def short_text(text: str, facts: ContainerFacts) -> str:
+    """Return a sentence with every installed path in it shortened as by `short_path`."""
+    for distribution in facts.distributions:
+        if distribution.root:
+            text = text.replace(distribution.root + "/", "")
+    return text.replace(PREFIX + "/", "")

@@ -10,12 +10,11 @@ from relocator.backends import backend_for, format_of_system, identify, kind_of
 from relocator.backends.linux.libc import evidence_of_libc
 from relocator.buffer import Buffer
 from relocator.containers import Container
-from relocator.containers.directory import FileBuffer
 from relocator.errors import UnreadableBinary
+from relocator.files import FileBuffer
 from relocator.knowledge import providers
 from relocator.loading import AddedDirectory, OtherFile, Process, Seen
 from relocator.model import (
-    PREFIX,
     Binary,
     ContainerFacts,
     Format,
@@ -165,7 +164,7 @@ def _with_libc(target: Target, binaries: Sequence[Binary]) -> Target:
 
 
 def _with_extension(binary: Binary, facts: ContainerFacts) -> Binary:
-    root = next((d.root for d in facts.distributions if binary.path.startswith(d.root + "/")), PREFIX)
+    root = next((d.root for d in facts.distributions if binary.path.startswith(d.root + "/")), facts.root)
     name = roles.extension_name(binary.path.removeprefix(root + "/"), binary.images[0])
     return dataclasses.replace(binary, extension=name) if name else binary
 

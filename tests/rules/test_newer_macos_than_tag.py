@@ -3,6 +3,7 @@
 import pytest
 
 from builders import binary, macho, survey, symbols
+from relocator.backends import macos
 from relocator.findings import Severity, Where
 from relocator.model import Import, Needed, NeedKind
 from relocator.rules.newer_macos_than_tag import check
@@ -52,6 +53,23 @@ def test_the_finding_names_the_symbol_and_since_when_it_is_there() -> None:
     (finding,) = check(survey(core, target=target("x86_64", 10, 9), promises=[promises("x86_64")]))
     where = Where("demo/_core.so", "x86_64", "LC_BUILD_VERSION", None, "12.0", "_preadv", "since macOS 11.0, the tag promises 10.9")
     assert finding.primary == where
+
+
+@pytest.mark.parametrize(
+    ("library", "symbol", "severity"),
+    [
+        (SYSTEM, b"_preadv", E),
+        ("/usr/lib/libc++.1.dylib", b"__ZNSt3__18to_charsEPcS0_d", E),
+        ("@rpath/libc++.1.dylib", b"__ZNSt3__18to_charsEPcS0_d", W),
+        ("/usr/lib/libother.dylib", b"_preadv", W),
+        (SYSTEM, b"_printf", W),
+    ],
+)
+def test_what_macos_really_promises_decides_about_its_libraries_and_symbols(library: str, symbol: bytes, severity: Severity) -> None:
+    real = macos.promises(target("x86_64", 10, 13), "x86_64")
+    assert real
+    core = binary("demo/_core.so", macho(library, arch="x86_64", minimum_os=(14, 0), table=symbols([Import(symbol, library)])))
+    assert [finding.severity for finding in check(survey(core, target=target("x86_64", 10, 13), promises=[real]))] == [severity]
 
 
 def test_a_weakly_linked_library_may_lack_the_symbol() -> None:

@@ -15,11 +15,6 @@ def test_each_problem_of_the_archive_is_told(kind: str) -> None:
     assert (finding.primary.member, finding.primary.label, finding.severity) == ("../x", "what the container says", FAULTS[kind].severity)
 
 
-def test_a_control_character_is_shown_and_not_sent_to_the_terminal() -> None:
-    (finding,) = check(survey(problems=(Problem("name", "a\x1b[2Jb", "control character"),)))
-    assert finding.primary.value == "a\\x1b[2Jb"
-
-
 @pytest.mark.parametrize(
     ("target", "severity"),
     [(LINUX, Severity.WARNING), (MACOS, Severity.ERROR), (WINDOWS, Severity.ERROR), (Target("any", "any"), Severity.ERROR)],

@@ -1,34 +1,117 @@
 """What can be opened: wheels, folders, single files. Each lists its files once, in order, and says what it is."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol, Self
+import os
+import stat
 
-from relocator.buffer import Buffer
-from relocator.model import ContainerFacts, Member
+from relocator.containers.directory import File, Folder
+from relocator.containers.entry import MAX_SIZE, Container, Entry
+from relocator.containers.wheel import Wheel
+from relocator.errors import ContainerError
+from relocator.files import FileBuffer
 
-MAX_SIZE = 16 << 30
-"""Bytes that an archive may inflate to unless the user allows more."""
+__all__ = ["MAX_SIZE", "Container", "Entry", "open_container"]
+
+_UNPACK = "unpack it and name the folder"
+_UNPACK_TAR = "unpack it (`tar -xf FILE`) and name the folder"
+_BUILD = "build a wheel from it (`pip wheel --no-deps FILE`) and name that"
+
+_KINDS = (
+    ((".conda",), "is a conda package", "unpack it (`cph extract FILE`) and name the folder"),
+    ((".tar.bz2",), "is a conda package or a tar archive", _UNPACK_TAR),
+    ((".tar.gz", ".tgz"), "is a source distribution or another tar archive", f"{_BUILD}; or {_UNPACK_TAR}"),
+    ((".tar", ".tar.xz", ".txz", ".tar.zst"), "is a tar archive", _UNPACK_TAR),
+    ((".egg",), "is an egg, which no installer takes any more", "unpack it (`unzip FILE`) and name the folder"),
+    ((".rpm",), "is an RPM package", "unpack it (`rpm2cpio FILE | cpio -id`) and name the folder"),
+    ((".deb",), "is a Debian package", "unpack it (`dpkg-deb -x FILE FOLDER`) and name the folder"),
+    ((".apk", ".aar", ".jar", ".nupkg", ".vsix", ".xpi"), "is a package of another kind", _UNPACK),
+    ((".msi", ".dmg", ".pkg", ".iso", ".cab"), "is an installer or a disk image", _UNPACK),
+    ((".7z", ".rar"), "is an archive", _UNPACK),
+)
+"""File names that promise what is not opened here: what it is, and what to do."""
+
+_MAGICS = (
+    (b"\x1f\x8b", "is compressed by gzip", _UNPACK_TAR),
+    (b"BZh", "is compressed by bzip2", _UNPACK_TAR),
+    (b"\xfd7zXZ\0", "is compressed by xz", _UNPACK_TAR),
+    (b"\x28\xb5\x2f\xfd", "is compressed by zstd", _UNPACK_TAR),
+    (b"\xed\xab\xee\xdb", "is an RPM package", "unpack it (`rpm2cpio FILE | cpio -id`) and name the folder"),
+    (b"!<arch>\ndebian-binary", "is a Debian package", "unpack it (`dpkg-deb -x FILE FOLDER`) and name the folder"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", _UNPACK),
+)
+_ZIP_MAGICS = (b"PK\3\4", b"PK\5\6")
+_NOT_DOWNLOADED = (
+    (b"<", "is a web page or another text, not a wheel"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the wheel itself"),
+)
 
 
-class Entry(NamedTuple):
-    """One file while it is at hand."""
+def open_container(path: str, *, max_size: int = MAX_SIZE) -> Container:
+    """Open a wheel, a folder or a single file, whatever `path` leads to; symbolic links are followed.
 
-    member: Member
-    path: str
-    """Where it lies once installed: below `model.PREFIX`, or the absolute path of a file on disk."""
-    data: Buffer | None
-    """Its bytes, valid until the next entry is asked for; None when they cannot be had, which a `Problem` explains."""
+    Raises ContainerError when it does not exist, cannot be read, is something else, or is an archive that would inflate to more than
+    `max_size` bytes. Its message does not repeat the path.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a plain str, since a path type would drop a trailing slash
+        if stat.S_ISDIR(status.st_mode):
+            return Folder(path)
+        _require_file(status)
+        return _open_file(path, max_size)
+    except FileNotFoundError as error:
+        raise ContainerError("does not exist", _nearby(path)) from error
+    except PermissionError as error:
+        raise ContainerError("must not be read", "audit as a user who may read it") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise ContainerError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
-class Container(Protocol):
-    """An opened container; a context manager that closes what it holds open."""
+def _require_file(status: os.stat_result) -> None:
+    kinds = (
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    for is_kind, what in kinds:
+        if is_kind(status.st_mode):
+            raise ContainerError(f"is {what}, not a file", "write its contents to a file first")
+    if not status.st_size:
+        raise ContainerError("is empty", "download or build it again")
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every file once, in the container's own order."""
 
-    def facts(self) -> ContainerFacts:
-        """Return what the container says about itself; complete once `entries` is exhausted."""
+def _nearby(path: str) -> str:
+    """Advise on a path that leads to nothing."""
+    if any(c in path for c in "*?["):
+        return "the shell found no file that this pattern fits"
+    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    return "look for a slip in its name" if os.path.isdir(folder) else f"{folder} does not exist either"  # noqa: PTH112
 
-    def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+def _open_file(path: str, max_size: int) -> Container:
+    name = path.lower()
+    for endings, what, hint in _KINDS:
+        if name.endswith(endings):
+            raise ContainerError(what, hint)
+    data = FileBuffer(path)
+    try:
+        head = bytes(data[:64])
+        if name.endswith(".whl") or head.startswith(_ZIP_MAGICS):
+            return _open_archive(path, data, head, max_size)
+        for magic, what, hint in _MAGICS:
+            if head.startswith(magic):
+                raise ContainerError(what, hint)
+        return File(path, data)
+    except BaseException:
+        data.close()
+        raise
+
+
+def _open_archive(path: str, data: FileBuffer, head: bytes, max_size: int) -> Container:
+    named = path.lower().endswith(".whl")
+    for magic, what in _NOT_DOWNLOADED:
+        if head.startswith(magic):
+            raise ContainerError(what, "fetch it again")
+    wheel = Wheel(path, data, max_size)
+    if not named and not wheel.has_wheel_file:
+        raise ContainerError("is a zip archive and no wheel: there is no .dist-info/WHEEL in it", "unpack it and name the folder")
+    return wheel

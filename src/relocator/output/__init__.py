@@ -4,15 +4,15 @@ from collections.abc import Callable
 from importlib import import_module
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
-    "text": ("audit", "show", "tree"),
-    "json": ("audit", "show", "tree"),
+    "text": ("audit", "show", "tree", "rules", "explain"),
+    "json": ("audit", "show", "tree", "rules", "explain"),
     "mermaid": ("tree",),
 }
 """Module of this package to the nouns that it renders; kept here so that `--help` need not import them, and checked by a test."""
 
 
 def formats(noun: str) -> tuple[str, ...]:
-    """Return the formats that can render a noun ("audit", "show" or "tree"), the default first."""
+    """Return the formats that can render a noun, the default first."""
     return tuple(name for name, nouns in OUTPUTS.items() if noun in nouns)
 
 

@@ -1,36 +1,47 @@
 """Has binaries for one platform under a tag for any platform.
 
 ## What it flags
+
 A wheel tagged `none-any` that holds an extension module, or a library that an import opens, for one operating system
 only. Also a platform wheel that says `Root-Is-Purelib: true` although it has such binaries; and, as a note, programs
 and sets of binaries for several platforms that a `none-any` wheel carries on purpose.
 
 ## Why it matters
+
 Installers choose a `none-any` wheel on every system. Everywhere but on one the import fails, and no other wheel or
 source build is tried:
 
     ImportError: .../demo/_core.so: invalid ELF header
 
 ## Example
+
     error[binary-in-pure-wheel]: is a binary for Linux in a wheel for any platform
       demo/_core.cpython-312-x86_64-linux-gnu.so
+      = help: tag the wheel for its platform
+      = more: relocate explain binary-in-pure-wheel
 
 ## How to fix it
+
 Tag the wheel for its platform. With setuptools the distribution must say that it has extension modules; a project
 that puts prebuilt libraries beside its Python files sets `has_ext_modules` or the tag in its own `bdist_wheel`. Set
 `Root-Is-Purelib: false` along with it.
 
 ## When it is fine
+
 Launchers that are copied elsewhere (pip and setuptools ship them), and wheels that bring the same thing for several
 platforms and choose when they run: those give one note.
 
 ## How it decides
+
 By the format of the binaries that an import reaches: an error when the wheel has no library or extension module in
 another format. For `Root-Is-Purelib: true` under a platform tag it is a warning, since installers choose rightly
 there, and tools such as auditwheel refuse binaries below purelib.
 
 ## References
-PEP 425; PEP 427 and the binary distribution format, "Root-Is-Purelib".
+
+- PEP 425
+- PEP 427 and Python packaging, "Binary distribution format", "Root-Is-Purelib"
+- https://github.com/pypa/auditwheel/issues/32
 """
 
 from collections.abc import Iterator

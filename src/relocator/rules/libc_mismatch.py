@@ -1,9 +1,11 @@
 """Was linked with another C library than the tag's.
 
 ## What it flags
+
 A glibc binary in a musllinux or Android wheel, a musl binary in a manylinux wheel, an Android binary in either.
 
 ## Why it matters
+
 Each of these C libraries has its own loader, its own names and its own layout of data. The other loader finds no libc
 by that name, or finds its own and misses symbols:
 
@@ -11,23 +13,31 @@ by that name, or finds its own and misses symbols:
     ImportError: libc.musl-x86_64.so.1: cannot open shared object file: No such file or directory
 
 ## Example
+
     error[libc-mismatch]: is linked with glibc in a wheel for musl
-      demo/_core.so (x86_64), DT_NEEDED[1] ld-linux-x86-64.so.2
+      demo/_core.so (x86_64), DT_NEEDED ld-linux-x86-64.so.2
+      = help: build it for musl, or correct the tag
+      = more: relocate explain libc-mismatch
 
 ## How to fix it
+
 Build in an image of the tag's kind (musllinux images are Alpine Linux), or correct the tag. Often a build step
 downloaded a prebuilt library for "linux": take the one for this C library.
 
 ## When it is fine
+
 A program that a wheel only carries along (a payload) may be meant for another system; it is reported one step lower.
 
 ## How it decides
+
 By the loader's name among the needs or as interpreter, then the name of libc, then version needs on glibc, then
 Android's ident note. A static program, or a library that needs no C library, has no such mark and is never flagged.
 The need for the foreign loader is not reported as a missing library again.
 
 ## References
-PEP 600, PEP 656, PEP 738.
+
+- PEP 600 (manylinux), PEP 656 (musllinux), PEP 738 (Android)
+- musl, "Functional differences from glibc"
 """
 
 from collections.abc import Iterator

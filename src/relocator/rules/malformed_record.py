@@ -1,4 +1,4 @@
-"""RECORD, or the .dist-info folder that holds it, is not as installers expect.
+"""Has a RECORD, or a .dist-info folder, that is not as installers expect.
 
 ## What it flags
 
@@ -15,9 +15,9 @@ is removed.
 ## Example
 
     error[malformed-record]: the hash is one that the specification forbids
-      demo-1.0-py3-none-win_amd64.whl
-        demo-1.0.dist-info/RECORD > hash > md5=1B2M2Y8AsgTpgAmY7PhCfg
-          = help: relocate repair, which writes RECORD anew
+      demo-1.0.dist-info/RECORD, hash md5=1B2M2Y8AsgTpgAmY7PhCfg: line 1, demo/__init__.py
+      = help: `relocate repair` writes RECORD anew
+      = more: relocate explain malformed-record
 
 Wheels made by hand, by a shell script or by an old build tool of the project's own end so.
 
@@ -136,7 +136,7 @@ def _where(own: str, row: RecordRow, fault: Fault) -> Where:
 
 
 def _finding(message: str, where: Where, severity: Severity = Severity.ERROR) -> Finding:
-    help_text = "relocate repair, which writes RECORD anew" if where.field != ".dist-info" else "build the wheel again with a build backend"
+    help_text = "`relocate repair` writes RECORD anew" if where.field != ".dist-info" else "build the wheel again with a build backend"
     repaired_by = RULE.repaired_by if where.field != ".dist-info" else ""
     return Finding("malformed-record", severity, Certainty.CERTAIN, message, where, (), help_text, repaired_by)
 

@@ -1,4 +1,4 @@
-"""A macOS file lacks the code for one of the architectures that the tag promises.
+"""Lacks the code for one of the architectures that the tag promises.
 
 ## What it flags
 
@@ -14,9 +14,9 @@ but is an incompatible architecture (have 'x86_64', need 'arm64')`.
 ## Example
 
     error[missing-slice]: lacks code for an architecture that the tag promises
-      grpcio-1.44.0-cp310-cp310-macosx_10_10_universal2.whl
-        grpc/_cython/cygrpc.cpython-310-darwin.so > slices > x86_64
-          = help: build it for arm64 too, or tag the wheel for x86_64 alone
+      demo/_core.cpython-312-darwin.so, slices x86_64: nothing for arm64
+      = help: build it for arm64 too, or tag the wheel for x86_64 alone
+      = more: relocate explain missing-slice
 
 A build for `universal2` that sets its own compiler flags, or that links a library from a package manager (those hold one architecture),
 ends so.

@@ -1,36 +1,47 @@
 """Has packed relative relocations, which older loaders do not apply.
 
 ## What it flags
+
 An ELF file with DT_RELR, or with the version need GLIBC_ABI_DT_RELR that announces it, where the tag admits a loader
 without support for it: glibc before 2.36, musl before 1.2.4, Android before API level 28. Also a file with DT_RELR
 that lacks the announcement, which every glibc since 2.36 refuses.
 
 ## Why it matters
+
 Packed relocations are the pointers in the file's own data. A loader that does not know them leaves those pointers
 unadjusted, and the process crashes; where the version need is present, an older glibc says at least
 
     ImportError: /lib64/libc.so.6: version `GLIBC_ABI_DT_RELR' not found (required by .../demo/_core.so)
 
 ## Example
+
     error[needs-relr-support]: has packed relocations, which manylinux_2_28 cannot apply
       demo/_core.so (x86_64), DT_VERNEED GLIBC_ABI_DT_RELR: needs glibc 2.36
+      = help: link without -z pack-relative-relocs, or tag the wheel manylinux_2_36 or newer
+      = more: relocate explain needs-relr-support
 
 ## How to fix it
+
 Link without `-z pack-relative-relocs` (GNU ld, lld) or `--pack-dyn-relocs=relr` (lld); some distributions pass it by
 default. Or tag the wheel manylinux_2_36 or newer. No repair can unpack the relocations.
 
 ## When it is fine
+
 On musl, when only systems with musl 1.2.4 (May 2023) or newer matter; no tag can say so.
 
 ## How it decides
+
 By the dynamic table and the version needs. Under glibc below 2.36 it is an error and takes the place of
 `newer-glibc-than-tag` for that file. Without the announcement it is one under any glibc, if the file has version
 needs on libc.so.6 at all. Under musl it is a warning. On Android standard DT_RELR needs API level 30 and
 DT_ANDROID_RELR 28.
 
 ## References
-glibc 2.36 release notes and elf/dl-version.c; musl 1.2.4 release notes; Android's "Changes for NDK developers",
-relative relocations.
+
+- glibc, release notes of 2.36, and elf/dl-version.c
+- musl, release notes of 1.2.4
+- Android, "Changes for NDK developers", "Relative relocations (RELR)"
+- https://github.com/HuguesTHOMAS/KPConv-PyTorch/issues/250
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,12 @@
 """Was built for a newer macOS than the tag promises.
 
 ## What it flags
+
 A slice whose deployment target (LC_BUILD_VERSION or LC_VERSION_MIN_MACOSX) is above the tag's version for that
 architecture.
 
 ## Why it matters
+
 macOS does not refuse such a library by its number. It refuses it for what the compiler then did: symbols that older
 systems lack are no longer imported weakly, and the import fails there:
 
@@ -12,24 +14,33 @@ systems lack are no longer imported weakly, and the import fails there:
       Referenced from: .../demo/_core.so (built for macOS 12.0 which is newer than running OS)
 
 ## Example
+
     error[newer-macos-than-tag]: is built for a newer macOS than the tag and imports what older ones lack
       demo/_core.so (x86_64), LC_BUILD_VERSION 12.0 _preadv: since macOS 11.0, the tag promises 10.9
+      = help: build with MACOSX_DEPLOYMENT_TARGET set to the tag's version, or let `relocate repair` choose the tag that fits
+      = more: relocate explain newer-macos-than-tag
 
 ## How to fix it
+
 Set MACOSX_DEPLOYMENT_TARGET to the tag's version for the whole build, libraries from package managers included (those
 are built for the system that they are installed on), or give the wheel the tag that fits: `relocate repair` does.
 
 ## When it is fine
+
 When nothing that the slice imports is newer than the tag: then it is a warning. An arm64 slice for 11.0 or below is
 never flagged, since arm64 has no older system.
 
 ## How it decides
+
 By the deployment target of each slice against the tag's version for its architecture. From macOS 11 on tags have no
 minor number, so a slice for 13.3 is not above macosx_13_0 unless it imports a newer symbol. It is an error when some
 symbol that is not imported weakly came to the system's libraries after the tag's version, else a warning.
 
 ## References
-PEP 425 and "Platform compatibility tags" (packaging.python.org); <mach-o/loader.h>; Apple's SDK stub libraries.
+
+- PEP 425; Python packaging, "Platform compatibility tags"
+- `<mach-o/loader.h>`, LC_BUILD_VERSION
+- the stub libraries of Apple's SDKs, for when a symbol came
 """
 
 from collections.abc import Iterator, Mapping
@@ -77,12 +88,7 @@ def newer_symbol(image: Image, promises: Promises, introduced: Mapping[bytes, tu
     """Return a symbol that the slice must find in a system library and that is among those introduced later; None when there is none."""
     optional = {need.name for need in image.needed if need.kind == NeedKind.WEAK}
     for symbol in image.symbols.imports():
-        if (
-            symbol.name in introduced
-            and not symbol.weak
-            and symbol.library not in optional
-            and symbol.library.startswith(promises.prefixes)
-        ):
+        if symbol.name in introduced and not symbol.weak and symbol.library not in optional and promises.knows(symbol.library):
             return symbol.name
     return None
 

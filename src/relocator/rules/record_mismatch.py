@@ -1,4 +1,4 @@
-"""A file is not the one that RECORD describes: its hash or size differs.
+"""Differs from what RECORD says, in hash or size.
 
 ## What it flags
 
@@ -12,9 +12,9 @@ tools) refuse the wheel; the others install a file that later checks report as m
 ## Example
 
     warning[record-mismatch]: differs from what RECORD says
-      xgboost-2.1.1-py3-none-macosx_12_0_arm64.whl
-        xgboost-2.1.1.dist-info/WHEEL > hash > sha256=AB12...
-          = help: relocate repair, which writes RECORD anew
+      demo-1.0.dist-info/WHEEL, size 84: the file has 110 bytes
+      = help: `relocate repair` writes RECORD anew
+      = more: relocate explain record-mismatch
 
 A script that edits WHEEL to change a tag, `strip` or `install_name_tool` run inside the unpacked wheel, and `zip -u` end so.
 
@@ -51,7 +51,7 @@ def check(survey: Survey) -> Iterator[Finding]:
         member = members.get(row.path) or members.get(row.path.replace("\\", "/"))
         differing = [] if member is None else list(_differences(row, member))
         if differing:
-            message, help_text = "differs from what RECORD says", "relocate repair, which writes RECORD anew"
+            message, help_text = "differs from what RECORD says", "`relocate repair` writes RECORD anew"
             first, rest = differing[0], tuple(differing[1:])
             yield Finding("record-mismatch", Severity.WARNING, Certainty.CERTAIN, message, first, rest, help_text, RULE.repaired_by)
 

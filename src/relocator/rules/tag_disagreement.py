@@ -1,34 +1,45 @@
-"""The tags of the file name and of WHEEL disagree, or one of them cannot exist.
+"""Has tags that differ between the file name and WHEEL, or that cannot exist.
 
 ## What it flags
+
 A wheel whose `Tag:` lines in WHEEL are not the tags that its file name expands to; one with no `Tag:` line or a
 malformed one; and a platform tag that no installer looks for, such as macosx_13_6_arm64 or macosx_16_0_arm64.
 
 ## Why it matters
+
 Installers choose by the file name, other tools (uv, repair and merge tools, caches) read WHEEL. A wheel that was
 renamed says one thing and carries another, and is refused or repaired into something else. A platform tag that nobody
 looks for means that the wheel is never chosen.
 
 ## Example
+
     error[tag-disagreement]: the file name and WHEEL disagree about the tags
       demo-1.0.dist-info/WHEEL, Tag py3-none-linux_x86_64: only in WHEEL
         also demo-1.0.dist-info/WHEEL, Tag py3-none-manylinux_2_28_x86_64: only in the file name
+      = help: `relocate repair` writes both the file name and WHEEL
+      = more: relocate explain tag-disagreement
 
 ## How to fix it
+
 Change both together: `relocate repair` writes WHEEL when it renames a wheel, `wheel tags` does too. Never rename a
 wheel by hand.
 
 ## When it is fine
+
 Never for a wheel that others install.
 
 ## How it decides
+
 By the sets of expanded tags: neither the order nor repetitions matter, and compressed sets in a Tag line are expanded
 first. A variant label in the file name (PEP 825) is no tag. Versions of macOS between 15 and 26 never existed, and
 from 11 on installers look for macosx_X_0 only.
 
 ## References
-PEP 425; the binary distribution format, "Tag"; "Platform compatibility tags" (packaging.python.org); PEP 600, 656,
-730, 738, 825.
+
+- PEP 425; Python packaging, "Binary distribution format", "Tag"
+- Python packaging, "Platform compatibility tags"
+- PEP 600, 656, 730, 738, 825
+- https://github.com/astral-sh/uv/issues/2149
 """
 
 from collections.abc import Iterable, Iterator

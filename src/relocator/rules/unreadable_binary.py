@@ -1,4 +1,4 @@
-"""A file looks like a binary and cannot be read.
+"""Looks like a binary and cannot be read.
 
 ## What it flags
 
@@ -13,9 +13,9 @@ What our reader cannot follow the loader cannot either, as a rule: `file too sho
 ## Example
 
     error[unreadable-binary]: looks like a binary and cannot be read
-      demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl
-        demo/_core.cpython-312-x86_64-linux-gnu.so > PT_DYNAMIC > needs 512 bytes, the file ends at 0x2f00
-          = help: build it again
+      demo/_core.cpython-312-x86_64-linux-gnu.so, PT_DYNAMIC needs 512 bytes, the file ends at 0x2f00: ELF, at offset 0x2e00
+      = help: build or fetch the file again
+      = more: relocate explain unreadable-binary
 
 A download or copy that was cut, a pointer file of Git LFS restored halfway, a disk that was full during the build.
 

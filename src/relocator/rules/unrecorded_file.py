@@ -1,4 +1,4 @@
-"""A file is in the archive and not in RECORD, or the reverse.
+"""Is in the archive and not in RECORD, or the reverse.
 
 ## What it flags
 
@@ -12,10 +12,10 @@ removed.
 
 ## Example
 
-    error[unrecorded-file]: not listed in RECORD
-      demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl
-        demo.libs/libfoo-3f2a91c0.so.3 > RECORD
-          = help: relocate repair
+    error[unrecorded-file]: is not listed in RECORD
+      demo.libs/libfoo-3f2a91c0.so.3, RECORD: no row has this path
+      = help: `relocate repair` writes RECORD anew
+      = more: relocate explain unrecorded-file
 
 A script that adds a file to a finished wheel, or `zip -u`, ends so.
 
@@ -58,11 +58,11 @@ def check(survey: Survey) -> Iterator[Finding]:
     exempt = {f"{facts.dist_info}/{name}" for name in EXEMPT}
     for member in facts.members:
         if _plain(member.name) not in recorded | exempt:
-            yield _finding("not listed in RECORD", Where(member.name, "", "RECORD", label="no row has this path"))
+            yield _finding("is not listed in RECORD", Where(member.name, "", "RECORD", label="no row has this path"))
     for row in facts.record:
         if _plain(row.path) not in present and not row.path.endswith("/"):
             where = Where(f"{facts.dist_info}/RECORD", "", "path", row.line - 1, row.path, label="the archive has no such file")
-            yield _finding("listed in RECORD and not in the archive", where)
+            yield _finding("is listed in RECORD and not in the archive", where)
 
 
 def _plain(path: str) -> str:
@@ -70,7 +70,7 @@ def _plain(path: str) -> str:
 
 
 def _finding(message: str, where: Where) -> Finding:
-    help_text = "relocate repair, which writes RECORD anew"
+    help_text = "`relocate repair` writes RECORD anew"
     return Finding("unrecorded-file", Severity.ERROR, Certainty.CERTAIN, message, where, (), help_text, RULE.repaired_by)
 
 

@@ -1,4 +1,4 @@
-"""A member of the archive is dangerous to unpack, cannot be unpacked, or unpacks differently in different tools.
+"""Is dangerous to unpack, cannot be unpacked, or unpacks differently in different tools.
 
 ## What it flags
 
@@ -7,7 +7,9 @@
 - The same name twice, and names that differ in case alone.
 - Symbolic links and other special files, which wheels cannot hold.
 - Members that overlap, whose local header contradicts the directory, that are encrypted, compressed by a method that installers do not
-  know, damaged, or larger than they claim; bytes before or after the archive.
+  know, damaged, or larger than they claim; bytes before, after or within the archive that belong to no member; an end record that
+  counts other members than the directory lists.
+- What installers read and the index refuses: sizes that stand behind a member's bytes (data descriptors), comments of members.
 
 ## Why it matters
 
@@ -16,10 +18,10 @@ other contents than those that are installed: an archive with two members of one
 
 ## Example
 
-    error[unsafe-member]: the name leads out of the folder
-      demo-1.0-py3-none-any.whl
-        ../../bin/tool
-          = help: build the wheel again with a build backend that writes plain names
+    error[unsafe-member]: has a name that is not safe on every system
+      ../../bin/tool: leads out of the archive
+      = help: build the wheel again with a build backend that writes plain names
+      = more: relocate explain unsafe-member
 
 Nearly always an accident: files packed with an absolute path, a link packed as a link, a file added to the archive twice.
 
@@ -30,7 +32,7 @@ Build again. Pack the file that a link points to, or leave it out. Names that di
 ## When it is fine
 
 Names that differ in case alone unpack on Linux (the finding is a warning there); on macOS and Windows one file replaces the other. Bytes
-before or after the archive do no harm to most installers (a warning), but the index refuses the upload.
+that belong to no member, data descriptors and comments do no harm to most installers (a warning), but the index refuses the upload.
 
 ## How it decides
 
@@ -62,20 +64,25 @@ class Fault(NamedTuple):
 
 _PLAIN = "build the wheel again with a build backend that writes plain names"
 _AGAIN = "build or download the wheel again"
+_SEEKABLE = "write the wheel to a file that can be sought in, not to a pipe"
 
 FAULTS = {
-    "name": Fault(Severity.ERROR, "the name is not safe on every system", _PLAIN),
-    "duplicate": Fault(Severity.ERROR, "the archive has several members of this name", "remove all but one and build the wheel again"),
-    "symlink": Fault(Severity.ERROR, "a wheel cannot hold a symbolic link", "pack the file that it points to"),
-    "special": Fault(Severity.ERROR, "neither a file nor a folder", "leave it out"),
+    "name": Fault(Severity.ERROR, "has a name that is not safe on every system", _PLAIN),
+    "duplicate": Fault(Severity.ERROR, "is in the archive more than once", "remove all but one and build the wheel again"),
+    "symlink": Fault(Severity.ERROR, "is a symbolic link, which a wheel cannot hold", "pack the file that it points to"),
+    "special": Fault(Severity.ERROR, "is neither a file nor a folder", "leave it out"),
     "overlap": Fault(Severity.ERROR, "shares its bytes with another member", _AGAIN),
-    "local-header": Fault(Severity.ERROR, "the local header contradicts the archive's directory", _AGAIN),
-    "crc": Fault(Severity.ERROR, "damaged: the checksum differs", _AGAIN),
-    "size": Fault(Severity.ERROR, "the size is not the one claimed", _AGAIN),
-    "encrypted": Fault(Severity.ERROR, "encrypted, which no installer can unpack", "build the wheel again without encryption"),
-    "method": Fault(Severity.ERROR, "compressed by a method that installers do not know", "compress it with deflate, or store it"),
-    "prepended": Fault(Severity.WARNING, "there are bytes before the archive", _AGAIN),
-    "trailing": Fault(Severity.WARNING, "there are bytes after the archive", _AGAIN),
+    "local-header": Fault(Severity.ERROR, "has a local header that contradicts the archive's directory", _AGAIN),
+    "crc": Fault(Severity.ERROR, "is damaged: the checksum differs", _AGAIN),
+    "size": Fault(Severity.ERROR, "has another size than the archive claims", _AGAIN),
+    "encrypted": Fault(Severity.ERROR, "is encrypted, which no installer can unpack", "build the wheel again without encryption"),
+    "method": Fault(Severity.ERROR, "is compressed by a method that installers do not know", "compress it with deflate, or store it"),
+    "prepended": Fault(Severity.WARNING, "has bytes before the archive", _AGAIN),
+    "trailing": Fault(Severity.WARNING, "has bytes after the archive", _AGAIN),
+    "directory": Fault(Severity.ERROR, "has an archive directory that contradicts itself", _AGAIN),
+    "gap": Fault(Severity.WARNING, "is followed by bytes that belong to no member", _AGAIN),
+    "descriptor": Fault(Severity.WARNING, "is written in a way that the index refuses", _SEEKABLE),
+    "comment": Fault(Severity.WARNING, "has a comment, which the index refuses", "build the wheel again without comments"),
 }
 """By the container's kind of problem. The other kinds are told by malformed-record and unreadable-binary."""
 
@@ -85,13 +92,9 @@ def check(survey: Survey) -> Iterator[Finding]:
     for problem in survey.container.problems:
         fault = FAULTS.get(problem.kind)
         if fault:
-            where = Where(problem.member, "", "member", None, _printable(problem.member), label=problem.message)
+            where = Where(problem.member, label=problem.message)
             yield Finding("unsafe-member", fault.severity, Certainty.CERTAIN, fault.message, where, help=fault.help)
     yield from _case_clashes(survey)
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
 
 
 def _case_clashes(survey: Survey) -> Iterator[Finding]:
@@ -101,10 +104,9 @@ def _case_clashes(survey: Survey) -> Iterator[Finding]:
     severity = Severity.WARNING if survey.target.os in ("linux", "android") else Severity.ERROR
     for first, *others in alike.values():
         if others:
-            related = tuple(Where(other, "", "member", None, other) for other in others)
-            where = Where(first, "", "member", None, first, label=f"also {', '.join(others[:3])}")
-            message = "another name differs in case alone"
-            yield Finding("unsafe-member", severity, Certainty.CERTAIN, message, where, related, "give one of them another name")
+            related = tuple(Where(other) for other in others)
+            message = "differs from another name in case alone"
+            yield Finding("unsafe-member", severity, Certainty.CERTAIN, message, Where(first), related, "give one of them another name")
 
 
 RULE = Rule("unsafe-member", "Archive", Severity.ERROR, check, (), ("wheel",), by_role=False, security=True)

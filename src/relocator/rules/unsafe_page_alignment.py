@@ -1,4 +1,4 @@
-"""Segments cannot be mapped where memory pages are larger than on the build machine.
+"""Has segments that cannot be mapped where memory pages are larger than on the build machine.
 
 ## What it flags
 
@@ -14,9 +14,9 @@ musl does not look and maps the wrong bytes.
 ## Example
 
     error[unsafe-page-alignment]: cannot be mapped by kernels with larger pages
-      demo-1.0-cp312-cp312-manylinux_2_28_aarch64.whl
-        demo/_core.cpython-312-aarch64-linux-gnu.so > PT_LOAD[0].p_align > 0x1000
-          = help: link with -Wl,-z,max-page-size=65536
+      demo/_core.cpython-312-aarch64-linux-gnu.so (aarch64), PT_LOAD.p_align 0x1000: pages may have 0x10000 bytes
+      = help: link with -Wl,-z,max-page-size=65536
+      = more: relocate explain unsafe-page-alignment
 
 Old versions of `patchelf`, which took the page size of the machine they ran on, added such segments; so do linkers that were told
 `-z max-page-size=4096`.

@@ -1,4 +1,4 @@
-"""A binary is made for another processor than the tag promises.
+"""Is made for another processor than the tag promises.
 
 ## What it flags
 
@@ -14,10 +14,10 @@ tag admits, although the wheel installs without a word.
 
 ## Example
 
-    error[wrong-architecture]: made for another architecture than the tag promises
-      demo-1.0-cp312-cp312-macosx_11_0_arm64.whl
-        demo/_core.cpython-312-darwin.so > cputype > x86_64
-          = help: build it for arm64, or give the wheel a tag for x86_64
+    error[wrong-architecture]: is made for another architecture than the tag promises
+      demo/_core.cpython-312-darwin.so (x86_64), cputype x86_64: the tag promises arm64
+      = help: build it for arm64, or give the wheel a tag for x86_64
+      = more: relocate explain wrong-architecture
 
 It comes from cross compiling with a dependency of the build machine, from a build folder that is used for two architectures, and from
 building under Rosetta or in a 32-bit Python.
@@ -107,13 +107,16 @@ def _finding(survey: Survey, binary: Binary, wanted: Format) -> Finding:
     arches = " and ".join(survey.target.arches)
     made_for = ", ".join(image.arch for image in binary.images)
     if binary.format != wanted:
-        message, help_text = "extension module in another system's format", f"build it for {survey.target.os}, or remove it from this wheel"
+        message, help_text = (
+            "is an extension module in another system's format",
+            f"build it for {survey.target.os}, or remove it from this wheel",
+        )
         where = Where(binary.member, "", "format", None, str(binary.format), label=f"{wanted} is what {survey.target.os} loads")
     elif _soft_float(binary.images[0]):
-        message, help_text = "made for the soft-float ABI, which the tag excludes", "build it with -mfloat-abi=hard"
+        message, help_text = "is made for the soft-float ABI, which the tag excludes", "build it with -mfloat-abi=hard"
         where = Where(binary.member, made_for, "e_flags", None, "EF_ARM_ABI_FLOAT_SOFT", label="the tag means hard float")
     else:
-        message = "made for another architecture than the tag promises"
+        message = "is made for another architecture than the tag promises"
         help_text = f"build it for {arches}, or give the wheel a tag for {made_for}"
         where = Where(binary.member, made_for, FIELDS[wanted], None, made_for, label=f"the tag promises {arches}")
     return Finding("wrong-architecture", Severity.ERROR, Certainty.CERTAIN, message, where, help=help_text)

@@ -1,4 +1,4 @@
-"""No file of a module has a name that the tag's Python looks for.
+"""Has a file name that the tag's Python does not look for.
 
 ## What it flags
 
@@ -15,9 +15,9 @@ Python looks for a fixed list of suffixes. A file with any other one does not ex
 ## Example
 
     error[wrong-extension-suffix]: the tag's Python does not look for a file of this name
-      demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl
-        demo/_core.cpython-312-x86_64-linux-gnu.so > file name > cpython-312-x86_64-linux-gnu
-          = help: build it with CPython 3.11, or give the wheel the tag of the Python that built it
+      demo/_core.cp312-win_amd64.pyd, file name .cp312-win_amd64.pyd: cp311-cp311 looks for _core.cp311-win_amd64.pyd
+      = help: build it with the Python that the tag names, or give the wheel the tag of the Python that built it
+      = more: relocate explain wrong-extension-suffix
 
 A build folder left over from another Python, a cross build that asked the build machine's Python for the suffix, and wheels renamed by
 hand end so.

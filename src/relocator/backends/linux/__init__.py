@@ -1,1 +1,10 @@
-"""Linux."""
+"""Linux and Android: ELF files, their three loaders, and what the systems promise."""
+
+from relocator.backends.linux.load import load
+from relocator.backends.linux.promises import promises
+from relocator.backends.linux.read import read, recognises
+from relocator.model import Format
+
+FORMAT = Format.ELF
+
+__all__ = ["FORMAT", "load", "promises", "read", "recognises"]

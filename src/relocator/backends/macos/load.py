@@ -14,10 +14,10 @@ from relocator.loading import OtherFile, Process, Seen, World, directory, normal
 from relocator.model import PREFIX, Binary, Format, How, Image, Load, Needed, NeedKind, Resolution, Tried, Unreadable
 from relocator.native import MachOFacts
 
-_OLD_SDK = (14, 0)
-"""Images built with an older SDK (or that do not say) get the classic fallback directories (MachOFile.cpp, sdkOnOrAfter2022)."""
-_CLASSIC_LIBRARIES = ("/usr/local/lib", "/usr/lib")
-_CLASSIC_FRAMEWORKS = ("/Library/Frameworks", "/System/Library/Frameworks")
+_MODERN_SDK = {"ios": (17, 0), "": (14, 0)}
+"""Images built with an older SDK (or that do not say) get fallback directories (MachOFile.cpp, sdkOnOrAfter2022); "" is macOS."""
+_FALLBACK_LIBRARIES = ("/usr/local/lib", "/usr/lib")
+_FALLBACK_FRAMEWORKS = {"ios": ("/System/Library/Frameworks",), "": ("/Library/Frameworks", "/System/Library/Frameworks")}
 _UNKNOWN_PROGRAM = "unknown program"
 _CURRENT_DIRECTORY = "depends on the current directory"
 
@@ -56,7 +56,11 @@ def load(root: Binary, arch: str, world: World, process: Process) -> Load:
     image = root.image(arch)
     if image is None:
         return Load(root.path, arch, "dyld", (root.path,), ())
-    session = _Session(world, process, arch, _platform(image), root.owner)
+    if image.kind == "program":  # it is the process, not something that a running Python opens
+        session = _Session(world, process, arch, _platform(image), root.owner, root.path)
+        session.bring_in(_Loaded(root, image), None)
+        return session.outcome(root.path)
+    session = _Session(world, process, arch, _platform(image), root.owner, process.executable)
     start = session.begin()
     for path in process.loaded:
         seen = world.at(path)
@@ -80,6 +84,8 @@ class _Session:
     arch: str
     platform: str
     owner: str
+    program: str
+    """Path of the program that runs; "" when unknown."""
     loaded: dict[str, _Loaded] = field(default_factory=dict)
     """By real path, in load order."""
     names: dict[str, _Loaded] = field(default_factory=dict)
@@ -88,7 +94,7 @@ class _Session:
 
     def begin(self) -> _Chain | None:
         """Load the program, when it is known, and return the chain that dlopen starts from: its caller, then the program."""
-        seen = self.world.at(self.process.executable) if self.process.executable else None
+        seen = self.world.at(self.program) if self.program else None
         image = seen.image(self.arch) if isinstance(seen, Binary) else None
         if not isinstance(seen, Binary) or image is None:
             return None
@@ -156,11 +162,15 @@ class _Session:
         if self.process.promised(place.name, self.arch):
             return "promised by " + (self.process.target.tag or "macOS"), How.PROMISED, None
         seen = self.world.at(place.name)
+        if isinstance(seen, Binary) and seen.path in self.loaded:  # the same file by another name
+            return "already loaded", self._how(self.loaded[seen.path]), self.loaded[seen.path]
         image = seen.image(self.arch) if isinstance(seen, Binary) else None
-        refusal = _refusal(seen, image, self.platform, place.name)
+        refusal = _refusal(seen, image, self.platform)
+        if seen is None and not place.name.startswith((PREFIX, *self.process.search)):
+            refusal = "not promised"  # what lies on the user's machine is not looked at
         if refusal or image is None or not isinstance(seen, Binary):
             return refusal, How.MISSING, None
-        taken = self.loaded.get(seen.path) or _Loaded(seen, image)
+        taken = _Loaded(seen, image)
         return "found", self._how(taken), taken
 
     def _how(self, item: _Loaded) -> How:
@@ -200,7 +210,7 @@ class _Session:
             for search in link.link.image.search_paths:
                 yield self._at(search.text + tail, link.link, f"LC_RPATH of {link.link.binary.member}: {search.text}")
             link = link.above
-        if not self.process.executable and chain.link.image.kind != "program":
+        if not self.program:
             yield _Place("@rpath" + tail, "LC_RPATH of the caller of dlopen and of the program", _UNKNOWN_PROGRAM)
 
     def _at(self, path: str, loader: _Loaded, via: str) -> _Place:
@@ -209,19 +219,22 @@ class _Session:
         if first == "@loader_path":
             return _Place(normalise(f"{directory(loader.path)}/{rest}"), via)
         if first == "@executable_path":
-            program = loader.path if loader.image.kind == "program" else self.process.executable
-            return _Place(normalise(f"{directory(program)}/{rest}"), via) if program else _Place(path, via, _UNKNOWN_PROGRAM)
+            known = _Place(normalise(f"{directory(self.program)}/{rest}"), via)
+            return known if self.program else _Place(path, via, _UNKNOWN_PROGRAM)
         if path.startswith("/"):
             return _Place(normalise(path), via)
         return _Place(path, via, "absent" if path.startswith("@") else _CURRENT_DIRECTORY)
 
     def _fallbacks(self, loader: _Loaded, name: str, leaf: str, framework: bool) -> Iterator[_Place]:
-        """Yield the leaf name in DYLD_FALLBACK_*, or for images built with an old SDK in the classic directories."""
+        """Yield the leaf name in DYLD_FALLBACK_*, or for images built with an old SDK in the directories that those got."""
         variable = "DYLD_FALLBACK_FRAMEWORK_PATH" if framework else "DYLD_FALLBACK_LIBRARY_PATH"
         folders, via = self._variable(variable), variable
-        if not folders and isinstance(loader.image.native, MachOFacts) and loader.image.native.sdk < _OLD_SDK:
-            folders = _CLASSIC_FRAMEWORKS if framework else _CLASSIC_LIBRARIES
-            via = "fallback for SDKs before 14.0"
+        if not folders and isinstance(loader.image.native, MachOFacts):
+            system = "ios" if loader.image.native.platform == "ios" else ""
+            modern = _MODERN_SDK[system]
+            if loader.image.native.sdk < modern:
+                folders = _FALLBACK_FRAMEWORKS[system] if framework else _FALLBACK_LIBRARIES
+                via = "fallback for SDKs before " + ".".join(map(str, modern))
         yield from (place for place in _below(folders, leaf, via) if place.name != name)
 
     def _variable(self, name: str) -> tuple[str, ...]:
@@ -249,10 +262,10 @@ def _is_python_library(path: str) -> bool:
     return leaf == "Python" or leaf.startswith(("libpython", "libpypy"))
 
 
-def _refusal(seen: Seen | None, image: Image | None, platform: str, path: str) -> str:
+def _refusal(seen: Seen | None, image: Image | None, platform: str) -> str:
     """Say why dyld cannot take what lies at a path and goes on; "" when it can."""
     if seen is None:
-        return "absent" if path.startswith(PREFIX) else "not promised"
+        return "absent"
     if isinstance(seen, Unreadable):
         return f"unreadable: {seen.field}: {seen.expected}"
     if isinstance(seen, OtherFile) or seen.format != Format.MACHO:

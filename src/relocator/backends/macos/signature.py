@@ -89,7 +89,7 @@ def _unpack(layout: str, raw: bytes, offset: int, name: str) -> tuple[int, ...]:
 def _directory(blob: bytes) -> _Directory:
     magic, _, version, flags, hashes, name, special, slots, limit = _unpack(">9I", blob, 0, "CodeDirectory")
     size, kind, _, page_bits = _unpack(">4B", blob, 36, "CodeDirectory")
-    if magic != _CODE_DIRECTORY or _HASHES.get(kind, ("", 0))[1] != size or page_bits > 30:
+    if magic != _CODE_DIRECTORY or _HASHES.get(kind, ("", -1))[1] != size or page_bits > 30:
         raise UnreadableBinary("CodeDirectory", f"magic {magic:#x}, hash type {kind} of {size} bytes, page size 2^{page_bits}")
     if version >= 0x20300:
         limit = _unpack(">Q", blob, 56, "CodeDirectory")[0] or limit

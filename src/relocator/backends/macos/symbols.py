@@ -90,12 +90,13 @@ class MachOSymbols:
     def _imports(self) -> Iterator[Import]:
         names = dict(_SPECIAL)
         names.update(enumerate(self.libraries, 1))
-        for name, (ordinal, flags) in zip(_split(self.imported), struct.iter_unpack("<hB", self.import_info), strict=True):
+        information = struct.iter_unpack("<hB", self.import_info)
+        for name, (ordinal, flags) in zip(_split(self.imported, self.import_info), information, strict=True):
             yield Import(name, names.get(ordinal, ""), weak=bool(flags & _WEAK), used=not flags & _UNUSED)
 
     def _exports(self) -> Iterator[Export]:
         forwards = dict(self.forwards)
-        for index, (name, flags) in enumerate(zip(_split(self.exported), self.export_flags, strict=True)):
+        for index, (name, flags) in enumerate(zip(_split(self.exported, self.export_flags), self.export_flags, strict=True)):
             data = flags & _EXPORT_KIND == _THREAD_LOCAL
             yield Export(name, weak=bool(flags & _EXPORT_WEAK), data=data, forward=forwards.get(index, ""))
 
@@ -121,8 +122,9 @@ def read_symbols(part: Slice, header: Header, commands: Commands) -> MachOSymbol
     )
 
 
-def _split(names: bytes) -> list[bytes]:
-    return names.split(b"\0") if names else []
+def _split(names: bytes, info: bytes) -> list[bytes]:
+    """Return the joined names; one empty name and no name at all look the same, so what is known of them tells."""
+    return names.split(b"\0") if info else []
 
 
 class _Table(NamedTuple):

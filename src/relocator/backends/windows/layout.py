@@ -1,7 +1,7 @@
 """The headers of a PE file, and where in the file lies what is named by an address.
 
-Microsoft's PE format specification, sections "COFF File Header", "Optional Header" and "Section Table". An RVA counts from the image's base in
-memory; offsets in errors count from the start of the file. What is refused here, Windows refuses too.
+Microsoft's PE format specification, sections "COFF File Header", "Optional Header" and "Section Table". An RVA counts from the image's
+base in memory; offsets in errors count from the start of the file. What is refused here, Windows refuses too.
 """
 
 import struct
@@ -187,7 +187,7 @@ def _directories(buffer: Buffer, start: int) -> tuple[Region, ...]:
 def _sections(buffer: Buffer, start: int, count: int, alignment: int) -> tuple[tuple[Section, ...], int]:
     """Return the mapped sections, and the file offset behind the last byte that any of them has."""
     raw = bytes(cut(buffer, start, count * _SECTION.size, "IMAGE_SECTION_HEADER"))
-    sections = []
+    sections: list[Section] = []
     end = 0
     for index, (_, memory, rva, size, pointer, _) in enumerate(_SECTION.iter_unpack(raw)):
         place = start + index * _SECTION.size

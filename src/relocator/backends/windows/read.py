@@ -30,6 +30,8 @@ _DEPENDENT_LOAD_FLAGS = {False: 0x36, True: 0x4E}
 _GUARD_FLAGS = {False: 0x58, True: 0x90}
 _CHPE_METADATA = {False: (0x7C, 4), True: (0xC8, 8)}
 """Offsets in IMAGE_LOAD_CONFIG_DIRECTORY32 and 64, by PE32+."""
+_CONFIG_KNOWN = 0xD0
+"""Bytes up to the last of these fields."""
 
 _DEBUG_ENTRY = struct.Struct("<12x4I")
 _CODEVIEW = 2  # IMAGE_DEBUG_TYPE_CODEVIEW
@@ -42,8 +44,16 @@ def recognises(head: bytes) -> bool:
     return head[:2] == b"MZ"
 
 
-def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...]:  # noqa: ARG001 - Authenticode does not concern the loader
-    """Return the image, none for what has no PE header. Raises UnreadableBinary when a table that Windows uses is cut or makes no sense."""
+def arch_name(machine: int) -> str:
+    """Return the architecture as wheel tags spell it, or "machine-XXXX"."""
+    return _ARCHES.get(machine, f"machine-{machine:04X}")
+
+
+def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...]:
+    """Return the image, none for what has no PE header. Raises UnreadableBinary when a table that Windows uses is cut or makes no sense.
+
+    Authenticode signatures are not verified: they do not concern the loader.
+    """
     start = header_offset(buffer)
     if start is None:
         return ()
@@ -56,7 +66,7 @@ def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...
     return (
         Image(
             Format.PE,
-            _ARCHES.get(layout.machine, f"machine-{layout.machine:04X}"),
+            arch_name(layout.machine),
             "library" if layout.characteristics & _DLL else "program",
             _facts(layout, collector, exports, warnings),
             tuple(table.needed for table in tables),
@@ -102,12 +112,12 @@ def _facts(layout: Layout, collector: Collector, exports: Exports, warnings: lis
 
 
 def _load_config(layout: Layout) -> bytes:
-    """Return the load configuration; its first field says how much of it there is, and the loader believes that."""
+    """Return the load configuration as far as we know its fields; the first one says how much of it there is (not the directory)."""
     region = layout.region(LOAD_CONFIG)
     if region is None:
         return b""
     size = int.from_bytes(layout.cut(region.rva, 4, "load configuration"), "little")
-    return layout.cut(region.rva, size, "load configuration")
+    return layout.cut(region.rva, min(size, _CONFIG_KNOWN), "load configuration")
 
 
 def _number(config: bytes, offset: int, size: int) -> int:

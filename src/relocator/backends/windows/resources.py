@@ -74,11 +74,10 @@ def _find(layout: Layout, kind: int, name: int | None = None) -> bytes:
 
 
 def _entries(layout: Layout, root: int, offset: int) -> Iterator[tuple[int, int]]:
-    """Yield the numbered and named entries of one directory: number or name's place, and offset from the root."""
+    """Return the numbered and named entries of one directory: number or name's place, and offset from the root."""
     named, numbered = _DIRECTORY.unpack(layout.cut(root + offset, _DIRECTORY.size, "resource directory"))
     raw = layout.cut(root + offset + _DIRECTORY.size, (named + numbered) * _ENTRY.size, "resource directory")
-    for number, place in _ENTRY.iter_unpack(raw):
-        yield number, place
+    return ((number, place) for number, place in _ENTRY.iter_unpack(raw))
 
 
 class _Block(NamedTuple):

@@ -32,7 +32,8 @@ class Table(NamedTuple):
     """The imports from one library."""
 
     needed: Needed
-    count: int
+    size: int
+    """Number of imports."""
     ordinals: tuple[tuple[int, int], ...] = ()
     """Position in this table and number, for those without a name."""
 
@@ -72,10 +73,10 @@ class PeSymbols:
 
     def _imports(self) -> Iterator[Import]:
         names = iter(self.imported.split(b"\0"))
-        for needed, count, numbered in self.tables:
+        for needed, size, numbered in self.tables:
             ordinals = dict(numbered)
             weak = needed.kind == NeedKind.DELAYED
-            for position in range(count):
+            for position in range(size):
                 yield Import(next(names), needed.name, weak=weak, ordinal=ordinals.get(position))
 
     def _exports(self) -> Iterator[Export]:
@@ -191,7 +192,8 @@ class Collector:
         for attributes, name, _, _, lookup, _, _, _ in self.layout.entries(region.rva, _DELAY_DESCRIPTOR, "delay import descriptor"):
             if not name:
                 return
-            base = 0 if attributes & _DELAY_BY_RVA else self.layout.image_base & 0xFFFFFFFF
+            # Visual C++ 6 wrote addresses; it made PE32 alone
+            base = 0 if attributes & _DELAY_BY_RVA or self.layout.plus else self.layout.image_base
             library = self._library(name - base, "delay import descriptor")
             yield Needed(library, NeedKind.DELAYED), lookup and lookup - base, base
 

@@ -1,0 +1,116 @@
+"""A second opinion on PE files by parsers that are not ours: pefile, and LIEF where pefile cannot read the file.
+
+Only for tests and for what was rewritten; heavy. pefile stops at 8,192 imports and gives names to some ordinals, so that it is asked for
+the names of libraries alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from relocator.backends.windows.read import arch_name
+from relocator.model import Image, NeedKind
+from relocator.native import PeFacts
+
+_EXPORTS, _IMPORTS, _LOAD_CONFIG, _DELAY_IMPORTS = 0, 1, 10, 13
+_INVALID = b"*invalid*"
+"""What pefile puts in the place of a name that no DOS file has."""
+
+
+class Reading(NamedTuple):
+    """What the loader acts on in one file."""
+
+    arch: str
+    identity: str | None
+    needed: tuple[str, ...]
+    delayed: tuple[str, ...]
+    forwarders: tuple[str, ...]
+    dependent_load_flags: int
+
+
+def second_reading(data: bytes) -> tuple[Reading, ...] | None:
+    """Return one reading, by pefile or else by LIEF; None when neither can read the file or LIEF is not installed."""
+    reading = _by_pefile(data) or _by_lief(data)
+    return (reading,) if reading else None
+
+
+def differences(images: Sequence[Image], data: bytes) -> tuple[str, ...]:
+    """Return one line for each point on which the second reading contradicts ours; raise nothing for an unreadable file but say so."""
+    theirs = second_reading(data)
+    if theirs is None:
+        return ("no second parser can read the file",)
+    ours = [_of_image(image) for image in images]
+    if len(ours) != len(theirs):
+        return (f"images: {[r.arch for r in ours]}, second reading {[r.arch for r in theirs]}",)
+    return tuple(
+        f"{mine.arch}: {name}: {ours_value!r}, second reading {theirs_value!r}"
+        for mine, other in zip(ours, theirs, strict=True)
+        for name, ours_value, theirs_value in zip(Reading._fields, mine, other, strict=True)
+        if ours_value != theirs_value
+    )
+
+
+def _of_image(image: Image) -> Reading:
+    native = image.native
+    assert isinstance(native, PeFacts)
+    return Reading(
+        image.arch,
+        image.identity,
+        tuple(need.name for need in image.needed if need.kind != NeedKind.DELAYED),
+        tuple(need.name for need in image.needed if need.kind == NeedKind.DELAYED),
+        tuple(target for _, target in native.forwarders),
+        native.dependent_load_flags,
+    )
+
+
+def _by_pefile(data: bytes) -> Reading | None:
+    """Return pefile's reading; None when it cannot read the file, or not all of it."""
+    import pefile  # noqa: PLC0415  reading does not need it
+
+    try:
+        file = pefile.PE(data=data, fast_load=True)
+        file.parse_data_directories([_EXPORTS, _LOAD_CONFIG], forwarded_exports_only=True)
+        file.parse_data_directories([_IMPORTS, _DELAY_IMPORTS], import_dllnames_only=True)
+    except pefile.PEFormatError:
+        return None
+    needed, delayed = ([entry.dll for entry in getattr(file, f"DIRECTORY_ENTRY_{kind}", ())] for kind in ("IMPORT", "DELAY_IMPORT"))
+    if _INVALID in needed or _INVALID in delayed:
+        return None
+    exports = getattr(file, "DIRECTORY_ENTRY_EXPORT", None)
+    identity = file.get_string_at_rva(exports.struct.Name) if exports and exports.struct.Name else None
+    config = getattr(file, "DIRECTORY_ENTRY_LOAD_CONFIG", None)
+    return Reading(
+        arch_name(int(file.FILE_HEADER.Machine)),
+        None if identity is None else _text(identity),
+        tuple(map(_text, needed)),
+        tuple(map(_text, delayed)),
+        tuple(_text(symbol.forwarder) for symbol in exports.symbols if symbol.forwarder) if exports else (),
+        int(getattr(config.struct, "DependentLoadFlags", 0)) if config else 0,
+    )
+
+
+def _by_lief(data: bytes) -> Reading | None:
+    try:
+        import lief  # noqa: PLC0415  half a second, and an extra
+    except ImportError:
+        return None
+    file = lief.PE.parse(list(data))
+    if file is None:
+        return None
+    exports = file.get_export() if file.has_exports else None
+    config = file.load_configuration
+    return Reading(
+        arch_name(int(file.header.machine.value)),
+        str(exports.name) if exports and exports.name else None,
+        tuple(str(item.name) for item in file.imports),
+        tuple(str(item.name) for item in file.delay_imports),
+        tuple(_forwarder(entry) for entry in exports.entries if entry.is_forwarded) if exports else (),
+        int(config.dependent_load_flags or 0) if config else 0,
+    )
+
+
+def _forwarder(entry: Any) -> str:
+    return f"{entry.forward_information.library}.{entry.forward_information.function}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -1,0 +1,231 @@
+"""The bytes of an archive's members: each inflated, hashed and checked once, ahead of whoever reads them.
+
+A second thread inflates and hashes (both release the interpreter's lock) while the first one reads symbols. What is in flight never
+exceeds the larger of the largest member and 64 MB, plus its compressed bytes; a member above 32 MB is inflated in pieces and alone.
+"""
+
+import hashlib
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from relocator.archives import DEFLATED, STORED, Archive, ZipMember, locate
+from relocator.buffer import Buffer
+from relocator.errors import ContainerError
+from relocator.model import Problem
+
+try:
+    import deflate
+except ImportError:  # the extra "fast" is not installed: zlib gives the same, more slowly
+    deflate = None
+
+LARGE = 32 << 20
+IN_FLIGHT = 64 << 20
+BATCH = 1 << 20
+"""Members handed to the other thread at a time, in bytes: one at a time the hand-over would cost more than small members do."""
+
+BATCH_MEMBERS = 64
+PIECE = 1 << 20
+RATIO = 1032
+"""No deflate stream expands further: RFC 1951 spends at least one bit on a match of 258 bytes, and one for its distance."""
+
+METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "LZMA", 20: "zstd", 93: "zstd", 95: "xz", 98: "PPMd", 99: "AES"}
+_crc32 = zlib.crc32 if deflate is None else deflate.crc32
+
+
+class Content(NamedTuple):
+    """One member with its bytes."""
+
+    member: ZipMember
+    data: memoryview | None
+    """None when they cannot be had, which a Problem explains."""
+    sha256: str
+    """Hexadecimal; "" without data."""
+    problems: tuple[Problem, ...]
+
+
+def contents(archive: Archive) -> Iterator[Content]:
+    """Yield every member of the archive in the directory's order; its bytes stay valid as long as they are referred to.
+
+    Raises ContainerError when memory does not suffice.
+    """
+    jobs: SimpleQueue[Sequence[ZipMember] | None] = SimpleQueue()
+    results: SimpleQueue[list[Content] | BaseException] = SimpleQueue()
+    worker = threading.Thread(target=_work, args=(archive, jobs, results), daemon=True)
+    worker.start()
+    batches = deque(_batches(archive.members))
+    ahead: deque[int] = deque()  # the sizes of the batches handed over, first come first
+    try:
+        while batches or ahead:
+            while batches and (not ahead or sum(ahead) + _weight(batches[0]) <= IN_FLIGHT):
+                jobs.put(batches[0])
+                ahead.append(_weight(batches.popleft()))
+            done = results.get()
+            if isinstance(done, BaseException):
+                raise done
+            done.reverse()
+            while done:
+                yield done.pop()
+            ahead.popleft()
+    finally:
+        _drain(jobs)
+        jobs.put(None)
+        worker.join()
+
+
+def _drain(jobs: SimpleQueue[Sequence[ZipMember] | None]) -> None:
+    try:
+        while True:
+            jobs.get_nowait()
+    except Empty:
+        pass
+
+
+def _work(archive: Archive, jobs: SimpleQueue[Sequence[ZipMember] | None], results: SimpleQueue[list[Content] | BaseException]) -> None:
+    try:
+        while (batch := jobs.get()) is not None:
+            results.put([read_member(archive, member) for member in batch])
+    except BaseException as error:  # raised again in the thread that waits, which would wait for ever otherwise
+        results.put(error)
+
+
+def _batches(members: Sequence[ZipMember]) -> Iterator[Sequence[ZipMember]]:
+    start = weight = 0
+    for index, member in enumerate(members):
+        if index > start and (weight + member.size > BATCH or index - start >= BATCH_MEMBERS):
+            yield members[start:index]
+            start, weight = index, 0
+        weight += member.size
+    if start < len(members):
+        yield members[start:]
+
+
+def _weight(batch: Sequence[ZipMember]) -> int:
+    """Return the bytes that a batch takes; a large member counts so that nothing is read ahead beside it."""
+    size = sum(member.size for member in batch)
+    return max(size, IN_FLIGHT) if size > LARGE else size
+
+
+# ---- one member
+
+
+def read_member(archive: Archive, member: ZipMember) -> Content:
+    """Inflate, check and hash one member."""
+    try:
+        start, problems = locate(archive, member)
+        if problem := _refused(member):
+            return Content(member, None, "", (*problems, problem))
+        if start is None:
+            return Content(member, None, "", problems)
+        large = member.size > LARGE
+        read = _read_large(archive.data, member, start) if large else _read_small(archive.data, member, start)
+    except MemoryError as error:
+        raise ContainerError(f"does not fit into memory: {member.name} has {member.size:,} bytes") from error
+    return Content(member, read.data, read.sha256 if read.data is not None else "", (*problems, *_faults(member, read)))
+
+
+def _refused(member: ZipMember) -> Problem | None:
+    if member.encrypted:
+        return Problem("encrypted", member.name, "no password is known")
+    if member.method not in (STORED, DEFLATED):
+        return Problem("method", member.name, METHODS.get(member.method, f"method {member.method}"))
+    return None
+
+
+class _Read(NamedTuple):
+    """What came out of one member."""
+
+    data: memoryview | None
+    sha256: str = ""
+    crc: int = 0
+    longer: bool = False
+    """There is more than the directory claims; `data` ends where the claim does, as it does for installers."""
+    fault: str = ""
+
+
+def _faults(member: ZipMember, read: _Read) -> Iterator[Problem]:
+    if read.fault:
+        yield Problem("crc", member.name, read.fault)
+    elif read.longer:
+        yield Problem("size", member.name, f"claims {member.size:,} bytes and holds more")
+    elif read.data is not None and len(read.data) != member.size:
+        yield Problem("size", member.name, f"claims {member.size:,} bytes and holds {len(read.data):,}")
+    elif read.crc != member.crc:
+        yield Problem("crc", member.name, f"CRC-32 is {read.crc:#010x}, should be {member.crc:#010x}")
+
+
+def _read_small(data: Buffer, member: ZipMember, start: int) -> _Read:
+    raw = data[start : start + member.compressed]
+    if len(raw) != member.compressed:
+        return _Read(None, fault="the archive was cut off while it was read")
+    longer = False
+    if member.method == STORED:
+        plain: bytes | bytearray | memoryview = raw[: member.size]
+        longer = len(raw) > member.size
+    else:
+        quick = _inflated_quickly(raw, member.size)
+        if quick is None:
+            try:
+                slow = zlib.decompressobj(-zlib.MAX_WBITS)
+                plain = slow.decompress(raw, member.size + 1)
+            except zlib.error as error:
+                return _Read(None, fault=f"cannot be inflated: {error}")
+            if len(plain) <= member.size and not slow.eof:
+                return _Read(None, fault="cannot be inflated: the compressed bytes end too early")
+            longer, plain = len(plain) > member.size, plain[: member.size]
+        else:
+            plain = quick
+    return _Read(memoryview(plain), hashlib.sha256(plain).hexdigest(), _crc32(plain), longer)
+
+
+def _inflated_quickly(raw: bytes | memoryview, size: int) -> bytearray | None:
+    """Inflate by libdeflate; None when it is absent or does not get along with the bytes: zlib tells what is wrong with them."""
+    if deflate is None or not size or size > RATIO * len(raw):
+        return None
+    try:
+        plain: bytearray = deflate.deflate_decompress(raw, size)
+    except deflate.DeflateError:
+        return None
+    return plain
+
+
+def _read_large(data: Buffer, member: ZipMember, start: int) -> _Read:
+    """Inflate in pieces into one buffer, hashed while they are in the processor's cache."""
+    claimed = min(member.size, member.compressed * (RATIO if member.method == DEFLATED else 1))
+    plain = memoryview(bytearray(claimed))
+    digest, crc, filled = hashlib.sha256(), 0, 0
+    try:
+        for piece in _pieces(data, member, start):
+            part = memoryview(piece)[: claimed - filled]
+            plain[filled : filled + len(part)] = part
+            digest.update(part)
+            crc = _crc32(part, crc)
+            filled += len(part)
+            if len(part) < len(piece):
+                return _Read(plain, digest.hexdigest(), crc, longer=True)
+    except zlib.error as error:
+        return _Read(None, fault=f"cannot be inflated: {error}")
+    except EOFError:
+        return _Read(None, fault="cannot be inflated: the compressed bytes end too early")
+    return _Read(plain[:filled], digest.hexdigest(), crc)
+
+
+def _pieces(data: Buffer, member: ZipMember, start: int) -> Iterator[bytes | memoryview]:
+    """Yield what a member holds; raise zlib.error when it is damaged, EOFError when it ends too early."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for position in range(start, start + member.compressed, PIECE):
+        raw = data[position : min(position + PIECE, start + member.compressed)]
+        if member.method == STORED:
+            yield raw
+            continue
+        while raw and not inflater.eof:
+            yield inflater.decompress(raw, PIECE)
+            raw = inflater.unconsumed_tail
+    while member.method == DEFLATED and not inflater.eof:
+        piece = inflater.decompress(inflater.unconsumed_tail, PIECE)
+        if not piece:
+            raise EOFError
+        yield piece

@@ -1,0 +1,241 @@
+r"""JSON for programs. The schemas of version 1 lie beside, in schemas/; fields may be added within a version, never taken away.
+
+Text that a file holds is given as it is, except that bytes which are no UTF-8 become \xNN, since JSON has no other place for them.
+A field that does not apply is "" where it is text, and null where it is a number or a choice.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from relocator import __version__
+from relocator.archive_tools import compressor
+from relocator.facts import Forest, Profile
+from relocator.findings import Failure, Finding, Report, Rule, Where
+from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolution
+from relocator.paint import View, short_path
+from relocator.rules import page, summary
+from relocator.tags import platform_names
+
+SCHEMA_VERSION = 1
+
+Object = dict[str, Any]
+
+
+def render_audit(reports: Sequence[Report], failures: Sequence[Failure], view: View) -> str:
+    """Render reports; schemas/audit.json describes it."""
+    return _document("reports", map(_report, reports), failures)
+
+
+def render_show(profiles: Sequence[Profile], failures: Sequence[Failure], view: View) -> str:
+    """Render profiles; schemas/show.json describes it."""
+    return _document("subjects", map(_profile, profiles), failures)
+
+
+def render_tree(forests: Sequence[Forest], failures: Sequence[Failure], view: View) -> str:
+    """Render loads; schemas/tree.json describes it."""
+    return _document("subjects", map(_forest, forests), failures)
+
+
+def render_rules(rules: Sequence[Rule], view: View) -> str:
+    """Render the catalogue; schemas/rules.json describes it."""
+    return _dumped({"schema_version": SCHEMA_VERSION, "tool": _tool(), "rules": [_rule(rule) for rule in rules]})
+
+
+def render_page(rules: Sequence[Rule], view: View) -> str:
+    """Render the catalogue's entries for these rules, each with its page in Markdown."""
+    entries = [{**_rule(rule), "page": page(rule.name)} for rule in rules]
+    return _dumped({"schema_version": SCHEMA_VERSION, "tool": _tool(), "rules": entries})
+
+
+RENDERS = {"audit": render_audit, "show": render_show, "tree": render_tree, "rules": render_rules, "explain": render_page}
+
+
+# ---- the frame
+
+
+def _document(noun: str, items: Iterable[Object], failures: Iterable[Failure]) -> str:
+    errors = [failure._asdict() for failure in failures]
+    return _dumped({"schema_version": SCHEMA_VERSION, "tool": _tool(), noun: list(items), "errors": errors})
+
+
+def _tool() -> Object:
+    return {"name": "relocate", "version": __version__, "compressor": compressor()}
+
+
+def _dumped(value: Object) -> str:
+    return json.dumps(_unicode(value), indent=2) + "\n"
+
+
+def _unicode(value: Any) -> Any:
+    r"""Replace what no JSON text can hold: a byte kept by surrogateescape becomes \xNN, any other lone surrogate \uNNNN."""
+    if isinstance(value, str):
+        return value if value.isascii() else "".join(map(_escaped, value))
+    if isinstance(value, dict):
+        return {key: _unicode(item) for key, item in value.items()}
+    return [_unicode(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if not 0xD800 <= code <= 0xDFFF:
+        return character
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _inputs(inputs: Iterable[tuple[str, str]]) -> list[Object]:
+    return [{"path": path, "sha256": sha256} for path, sha256 in inputs]
+
+
+def _counted(others: Iterable[tuple[str, int]]) -> Object:
+    return dict(others)
+
+
+# ---- audit
+
+
+def _report(report: Report) -> Object:
+    checked = {**report.checked._asdict(), "others": _counted(report.checked.others)}
+    return {
+        "subject": report.subject,
+        "target": report.target,
+        "findings": list(map(_finding, report.findings)),
+        "suppressed": list(map(_finding, report.suppressed)),
+        "checked": checked,
+        "inputs": _inputs(report.inputs),
+    }
+
+
+def _finding(finding: Finding) -> Object:
+    return {
+        "rule": finding.rule,
+        "severity": str(finding.severity),
+        "certainty": str(finding.certainty),
+        "message": finding.message,
+        **_where(finding.primary),
+        "related": [_where(where) for where in finding.related],
+        "help": finding.help,
+        "repairable": bool(finding.repaired_by),
+        "repaired_by": finding.repaired_by or None,
+        "trail": list(finding.trail),
+    }
+
+
+def _where(where: Where) -> Object:
+    return where._asdict()
+
+
+# ---- show
+
+
+def _profile(profile: Profile) -> Object:
+    facts = profile.container
+    answers = {(edge.importer, edge.arch, edge.position): edge for edge in profile.needs}
+    return {
+        "subject": facts.subject,
+        "kind": facts.kind,
+        "target": profile.target.tag,
+        "tags": {
+            "declared": platform_names(facts.tags or facts.declared_tags or ()),
+            "computed": list(profile.computed.tags),
+            "blockers": [_fields(blocker, "tag", "member", "library", "symbol", "version") for blocker in profile.computed.blockers],
+            "file_name": list(facts.tags),
+            "wheel_file": None if facts.declared_tags is None else list(facts.declared_tags),
+        },
+        "distributions": [_fields(d, "name", "version", "requires") for d in facts.distributions],
+        "binaries": [_binary(binary, facts, answers) for binary in profile.binaries],
+        "unreadable": [
+            {**_fields(item, "member", "field", "expected", "offset"), "format": str(item.format)} for item in profile.unreadable
+        ],
+        "others": _counted(profile.others),
+        "inputs": _inputs(profile.inputs),
+    }
+
+
+def _fields(value: object, *names: str) -> Object:
+    return {name: getattr(value, name) for name in names}
+
+
+def _binary(binary: Binary, facts: ContainerFacts, answers: dict[tuple[str, str, int], Resolution]) -> Object:
+    return {
+        "member": binary.member,
+        "format": str(binary.format),
+        "role": str(binary.role),
+        "extension": binary.extension,
+        "sha256": binary.sha256,
+        "size": binary.size,
+        "images": [_image(image, binary, facts, answers) for image in binary.images],
+    }
+
+
+def _image(image: Image, binary: Binary, facts: ContainerFacts, answers: dict[tuple[str, str, int], Resolution]) -> Object:
+    return {
+        "arch": image.arch,
+        "kind": image.kind,
+        "identity": image.identity,
+        "needed": [_needed(need, answers.get((binary.path, image.arch, position)), facts) for position, need in enumerate(image.needed)],
+        "search_paths": [path._asdict() for path in image.search_paths],
+        "symbol_versions": [need._asdict() for need in image.version_needs],
+        "minimum_os": ".".join(map(str, image.minimum_os)) or None,
+    }
+
+
+def _needed(need: Needed, answer: Resolution | None, facts: ContainerFacts) -> Object:
+    target = short_path(answer.target, facts) if answer and answer.target else None
+    return {
+        "name": need.name,
+        "kind": str(need.kind),
+        "how": str(answer.how) if answer else None,
+        "target": target,
+        "via": answer.via if answer else None,
+    }
+
+
+# ---- tree
+
+
+def _forest(forest: Forest) -> Object:
+    return {
+        "subject": forest.container.subject,
+        "target": forest.target.tag,
+        "loads": [_load(load, forest.container) for load in forest.loads],
+        "inputs": _inputs(forest.inputs),
+    }
+
+
+def _load(load: Load, facts: ContainerFacts) -> Object:
+    return {
+        "root": short_path(load.root, facts),
+        "arch": load.arch,
+        "loader": load.loader,
+        "nodes": [{"id": short_path(path, facts), "path": path, "order": number} for number, path in enumerate(load.order)],
+        "edges": [_edge(edge, facts) for edge in load.resolutions],
+    }
+
+
+def _edge(edge: Resolution, facts: ContainerFacts) -> Object:
+    return {
+        "from": short_path(edge.importer, facts),
+        "to": short_path(edge.target, facts) if edge.target else None,
+        "needed": edge.needed.name,
+        "kind": str(edge.needed.kind),
+        "position": edge.position,
+        "how": str(edge.how),
+        "via": edge.via,
+        "tried": [tried._asdict() for tried in edge.tried],
+    }
+
+
+# ---- rules
+
+
+def _rule(rule: Rule) -> Object:
+    return {
+        **_fields(rule, "name", "group", "needs_promise", "security", "since"),
+        "severity": str(rule.severity),
+        "formats": list(map(str, rule.formats)),
+        "containers": list(rule.containers),
+        "repaired_by": rule.repaired_by or None,
+        "supersedes": list(rule.supersedes),
+        "summary": summary(rule.name),
+    }

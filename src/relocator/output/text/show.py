@@ -1,0 +1,232 @@
+"""A package's profile as text: the tag that its binaries allow and why no better one, then what they need, grouped and counted."""
+
+from collections.abc import Iterable, Sequence
+
+from relocator.demands import version_key
+from relocator.facts import Profile
+from relocator.findings import Failure
+from relocator.model import Binary, How, Image, NeedKind, Resolution
+from relocator.output.text.audit import render_failure
+from relocator.paint import View, counted, printable, short_path, short_text, shortened
+from relocator.tags import Blocker
+
+FEW = 3
+"""Up to so many binaries are told one by one; more are grouped."""
+
+LINES = 6
+
+_MEETS = {
+    How.BUNDLED: "in this package",
+    How.PROVIDED: "from another package that is here",
+    How.EXPECTED: "from a dependency",
+    How.PROMISED: "from the system",
+    How.OUTSIDE: "only found outside",
+    How.UNDECIDED: "not judged, for want of a target",
+    How.MISSING: "MISSING",
+}
+"""How a need is met, the order in which it is told."""
+
+
+def render_show(profiles: Sequence[Profile], failures: Sequence[Failure], view: View) -> str:
+    """Render every profile, then every subject that could not be looked at."""
+    parts = [_profile(profile, view) for profile in profiles]
+    parts += [render_failure(failure, view) + "\n" for failure in failures]
+    return "\n".join(parts)
+
+
+def _profile(profile: Profile, view: View) -> str:
+    lines = [view.style(printable(profile.container.subject), "strong")]
+    lines += _tags(profile, view)
+    lines += _inventory(profile, view)
+    if profile.binaries and (view.verbose or len(profile.binaries) > FEW):
+        lines += _grouped(profile, view)
+    if view.verbose or len(profile.binaries) <= FEW:
+        for binary in profile.binaries:
+            lines += ["", *_one_by_one(binary, profile, view)]
+    for item in profile.unreadable:
+        lines.append(f"  unreadable: {printable(item.member)}: {printable(item.field)}: {printable(item.expected)}")
+    if profile.inputs:
+        lines += ["  files used from outside:", *(f"    {printable(path)}  sha256 {digest}" for path, digest in profile.inputs)]
+    return "\n".join(lines) + "\n"
+
+
+# ---- tags
+
+
+def _tags(profile: Profile, view: View) -> list[str]:
+    facts, computed = profile.container, profile.computed
+    lines = []
+    if profile.target.tag:
+        word = "tagged" if profile.target.tag in ".".join(facts.tags) else "judged for"
+        python = f" ({', '.join(profile.target.pythons)}; ABI {', '.join(profile.target.abis)})" if profile.target.pythons else ""
+        lines.append(f"  {word}: {printable(profile.target.tag)}{printable(python)}")
+    else:
+        lines.append("  no target: a path without a tag; `--target TAG` judges it for one")
+    if computed.tags and profile.binaries:
+        lines.append(f"  its binaries allow: {view.style(printable('.'.join(computed.tags)), 'good')}")
+    for tag in dict.fromkeys(blocker.tag for blocker in computed.blockers):
+        lines.append(f"  what prevents {printable(tag)}:")
+        blockers = [_blocker(blocker) for blocker in computed.blockers if blocker.tag == tag]
+        lines += ["    " + line for line in _cut(blockers, view, "reason")]
+    return lines
+
+
+def _blocker(blocker: Blocker) -> str:
+    origin = f" from {blocker.library}" if blocker.library else ""
+    symbol = f"{blocker.symbol}@" if blocker.symbol else ""
+    if not blocker.version and blocker.symbol:
+        asks = f"takes {blocker.symbol}, which that tag forbids,{origin}"
+    elif not blocker.version:
+        asks = f"needs {blocker.library}, which that tag does not promise"
+    elif blocker.version == "DT_RELR":
+        asks = "needs packed relative relocations (DT_RELR)"
+    elif blocker.version[0].isdecimal():
+        asks = f"is made for macOS {blocker.version}"
+    else:
+        asks = f"needs {symbol}{blocker.version}{origin}"
+    return printable(f"{blocker.member}: {asks}")
+
+
+# ---- grouped
+
+
+def _inventory(profile: Profile, view: View) -> list[str]:
+    binaries = profile.binaries
+    if not binaries:
+        return ["  no binaries" + _others(profile)]
+    extensions = sum(1 for binary in binaries if binary.extension)
+    programs = sum(1 for binary in binaries if binary.images[0].kind == "program")
+    libraries = len(binaries) - extensions - programs
+    kinds = [(extensions, "extension module"), (libraries, "library"), (programs, "program")]
+    told = ", ".join(counted(number, kind) for number, kind in kinds if number)
+    lines = [f"  {counted(len(binaries), 'binary')}: {told}{_others(profile)}"]
+    lines += _labelled("architectures", _count_by((_arches(binary), binary.member) for binary in binaries), view)
+    return lines
+
+
+def _others(profile: Profile) -> str:
+    return "; not for a loader: " + ", ".join(counted(number, kind) for kind, number in profile.others) if profile.others else ""
+
+
+def _arches(binary: Binary) -> str:
+    return f"{binary.format} " + " + ".join(image.arch for image in binary.images)
+
+
+def _grouped(profile: Profile, view: View) -> list[str]:
+    lines: list[str] = []
+    for how, title in _MEETS.items():
+        entries = _count_by((_target(edge, profile), _importer(edge, profile)) for edge in profile.needs if edge.how == how)
+        word = f"needs {title}"
+        lines += _labelled(view.style(word, "error") if how == How.MISSING else word, entries, view)
+    images = [(image, binary.member) for binary in profile.binaries for image in binary.images]
+    lines += _labelled("highest symbol versions", _highest_versions(images), view, whole=True)
+    floors = ((f"{_os(image)} {_number(image)} on {image.arch}", member) for image, member in images if image.minimum_os)
+    lines += _labelled("made for, at least", _count_by(floors), view)
+    paths = ((f"{path.kind} {path.text or '(empty)'}", member) for image, member in images for path in image.search_paths)
+    lines += _labelled("search paths", _count_by(paths), view)
+    names = [(name, binary.member) for binary in profile.binaries for name in _identities(binary) if binary.extension is None]
+    return lines + _labelled("names that the libraries give themselves", _count_by(names), view)
+
+
+def _labelled(title: str, entries: Sequence[tuple[str, Sequence[str]]], view: View, *, whole: bool = False) -> list[str]:
+    """Return "title:" and a line for each value, the commonest first, with the files that have it."""
+    if not entries:
+        return []
+    lines = [f"{printable(value)}{_files(members)}" for value, members in entries]
+    return [f"  {title}:", *("    " + line for line in (lines if whole else _cut(lines, view, "value")))]
+
+
+def _count_by(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Group (value, member) pairs by value, the commonest first."""
+    groups: dict[str, dict[str, None]] = {}
+    for value, member in pairs:
+        groups.setdefault(value, {})[member] = None
+    return sorted(((value, list(members)) for value, members in groups.items()), key=lambda group: (-len(group[1]), group[0]))
+
+
+def _files(members: Sequence[str]) -> str:
+    if len(members) == 1:
+        return f"  ({printable(members[0])})"
+    return f"  ({counted(len(members), 'file')})"
+
+
+def _cut(lines: Sequence[str], view: View, noun: str) -> list[str]:
+    return list(lines) if view.verbose else shortened(lines, LINES, noun)
+
+
+def _target(edge: Resolution, profile: Profile) -> str:
+    if edge.target and edge.how != How.PROMISED:
+        path = short_path(edge.target, profile.container)
+        return path if path.rpartition("/")[2] == edge.needed.name.rpartition("/")[2] else f"{path} as {edge.needed.name}"
+    return edge.needed.name + (f" ({edge.needed.kind})" if edge.needed.kind in (NeedKind.WEAK, NeedKind.DELAYED) else "")
+
+
+def _importer(edge: Resolution, profile: Profile) -> str:
+    return short_path(edge.importer, profile.container)
+
+
+def _highest_versions(images: Iterable[tuple[Image, str]]) -> list[tuple[str, list[str]]]:
+    """Return, for each family of symbol versions (GLIBC, GLIBCXX, ...), the highest one and the files that need it."""
+    by_family: dict[str, dict[str, dict[str, None]]] = {}
+    for image, member in images:
+        for need in image.version_needs:
+            if not need.weak:
+                by_family.setdefault(need.version.partition("_")[0], {}).setdefault(need.version, {})[member] = None
+    highest = {family: max(versions, key=version_key) for family, versions in by_family.items()}
+    return [(highest[family], list(by_family[family][highest[family]])) for family in sorted(by_family)]
+
+
+def _identities(binary: Binary) -> list[str]:
+    return list(dict.fromkeys(image.identity for image in binary.images if image.identity))
+
+
+def _os(image: Image) -> str:
+    return {"ELF": "Android API", "Mach-O": "macOS", "PE": "Windows subsystem"}[image.format]
+
+
+def _number(image: Image) -> str:
+    return ".".join(map(str, image.minimum_os))
+
+
+# ---- one by one
+
+
+def _one_by_one(binary: Binary, profile: Profile, view: View) -> list[str]:
+    what = f"extension module {binary.extension}" if binary.extension else binary.images[0].kind
+    lines = [f"  {view.style(printable(binary.member), 'strong')}: {binary.format} {printable(what)}"]
+    for image in binary.images:
+        lines += _image(image, binary, profile, view)
+    return lines
+
+
+def _image(image: Image, binary: Binary, profile: Profile, view: View) -> list[str]:
+    rows = [("architecture", image.arch)]
+    if image.identity is not None:
+        rows.append(("names itself", image.identity))
+    if image.minimum_os:
+        rows.append(("made for", f"{_os(image)} {_number(image)} or newer"))
+    rows += [(path.kind, path.text or "(empty)") for path in image.search_paths]
+    rows += [("symbol versions", text) for text in _versions(image)]
+    answers = {edge.position: edge for edge in profile.needs if edge.importer == binary.path and edge.arch == image.arch}
+    lines = [f"    {printable(label):<16} {printable(value)}" for label, value in rows]
+    return lines + [_need(position, answers.get(position), image, profile, view) for position in range(len(image.needed))]
+
+
+def _versions(image: Image) -> list[str]:
+    libraries: dict[str, list[str]] = {}
+    for need in image.version_needs:
+        libraries.setdefault(need.library, []).append(need.version + (" (weak)" if need.weak else ""))
+    return [f"{library}: {', '.join(sorted(versions, key=version_key))}" for library, versions in libraries.items()]
+
+
+def _need(position: int, answer: Resolution | None, image: Image, profile: Profile, view: View) -> str:
+    need = image.needed[position]
+    kind = "" if need.kind == NeedKind.REQUIRED else f" ({need.kind})"
+    line = f"    {'needs':<16} {printable(need.name)}{kind}"
+    if answer is None:
+        return f"{line}: not looked for, since nothing loads this file on the target"
+    how = view.style(_MEETS[answer.how], "error" if answer.how == How.MISSING else "dim")
+    via = short_text(answer.via, profile.container)
+    if answer.target:
+        return f"{line}: {how}, {printable(short_path(answer.target, profile.container))}; {printable(via)}"
+    return f"{line}: {how}; {printable(via)}"

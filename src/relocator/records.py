@@ -1,0 +1,48 @@
+"""RECORD: the rows as written, and what is no row at all (Python packaging, "Recording installed projects", "The RECORD file")."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from relocator.model import Problem, RecordRow
+
+MEMBER_LIMIT = 64 << 20
+"""Bytes of a RECORD that is still looked at: a hundred times the largest one known."""
+
+
+def parse_record(data: bytes, member: str) -> tuple[tuple[RecordRow, ...] | None, tuple[Problem, ...]]:
+    """Return the rows of a RECORD and what is wrong with it as a table; no rows at all (None) when it is no text.
+
+    A row without columns two and three is kept, with them empty; one with too many keeps the last two as hash and size. What the values
+    mean is for the rules to judge.
+    """
+    if len(data) > MEMBER_LIMIT:
+        return None, (Problem("record", member, f"has {len(data):,} bytes"),)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return None, (Problem("record", member, f"not UTF-8: byte {error.start:,} is {data[error.start]:#04x}"),)
+    problems: list[Problem] = []
+    return tuple(_rows(text, member, problems)), tuple(problems)
+
+
+def _rows(text: str, member: str, problems: list[Problem]) -> Iterator[RecordRow]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for columns in reader:
+            if columns:
+                yield _row(columns, line, member, problems)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(Problem("record", member, f"line {line} is no CSV: {error}"))
+
+
+def _row(columns: list[str], line: int, member: str, problems: list[Problem]) -> RecordRow:
+    if len(columns) > 3:
+        problems.append(Problem("record", member, f"line {line} has {len(columns)} columns: a path with a comma needs quotes"))
+        return RecordRow(",".join(columns[:-2]), columns[-2], columns[-1], line)
+    if len(columns) == 2:
+        problems.append(Problem("record", member, f"line {line} has 2 columns"))
+    path, digest, size = [*columns, "", ""][:3]
+    return RecordRow(path, digest, size, line)

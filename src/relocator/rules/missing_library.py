@@ -1,0 +1,118 @@
+"""Needs a library that is nowhere to be found.
+
+## What it flags
+
+A library that a file names as needed and that the loader finds nowhere: it is not in the package, the tag does not promise it, and no
+declared dependency is known to ship it. One finding for each file and library.
+
+## Why it matters
+
+The loader maps a file only together with all that it needs, so the import fails on every machine that does not happen to have the
+library:
+
+    ImportError: libfoo.so.3: cannot open shared object file: No such file or directory
+    ImportError: dlopen(.../demo/_core.so, 0x0002): Library not loaded: @loader_path/libfoo.3.dylib
+    ImportError: DLL load failed while importing _core: The specified module could not be found.
+
+It works for whoever built it, since the build machine has the library.
+
+## Example
+
+    error[missing-library]: needs a library that is neither in the package nor promised by manylinux_2_28_x86_64
+      demo/_core.so (x86_64), DT_NEEDED libfoo.so.3
+        searched, in this order:
+          demo/.libs/libfoo.so.3: absent (DT_RPATH of demo/_core.so: $ORIGIN/.libs)
+          .../glibc-hwcaps/*: absent (and glibc-hwcaps subdirectories)
+          libfoo.so.3: not promised (default directories)
+      = help: copy it into the package: `relocate repair --search DIR` does, with the folder that holds it; or link it statically
+      = more: relocate explain missing-library
+
+## How to fix it
+
+Let `relocate repair` copy the library into the package; it runs where the wheel was built and finds the library there, or in the folder
+that `--search` names. Or link the library statically, or depend on a distribution that ships it and give the file a search path that
+leads there. If the package has the library already, the finding says where: then only the search path is wrong.
+
+## When it is fine
+
+When the package's Python code loads the library itself beforehand, or does without the file when it does not load: a plug-in for a
+program that need not be installed. A finding on a program or a data file is milder for that reason.
+
+## How it decides
+
+By running the loader's own search for every extension module, program and library over the package as it lies once installed. The trail
+is what that search tried. The verdict on a library is taken from the loads of the extension modules that bring it; only where none does,
+from those of programs and other libraries; a library that nothing brings is opened alone. Weak needs are left out, since the loader does,
+and delayed ones, which fail only when they are used. It is certain when the package has no dependencies and no Python code that loads
+libraries, else likely. Under a tag of the build machine (linux_x86_64) it is merely possible: such a wheel is still to be repaired.
+
+## References
+
+- ld.so(8), "DESCRIPTION"; System V gABI, chapter 5, "Shared Object Dependencies"
+- dyld(1), "DYNAMIC LIBRARY LOADING"
+- Microsoft, "Dynamic-link library search order"
+- https://github.com/opencv/opencv-python/issues/370
+- https://github.com/pypa/auditwheel/issues/451
+"""
+
+import posixpath
+from collections.abc import Iterator
+
+from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.model import Binary, Format, Resolution, Survey
+from relocator.places import need_place, trail, unmet
+
+
+def check(survey: Survey) -> Iterator[Finding]:
+    """Yield one finding for each need that nothing meets."""
+    for resolution in unmet(survey):
+        present = _present(survey, resolution)
+        message = f"needs a library that is neither in the package nor promised by {survey.target.tag}"
+        if present:
+            message = "needs a library that is in the package, but not where the loader looks"
+        yield Finding(
+            "missing-library",
+            Severity.ERROR,
+            _certainty(survey),
+            message,
+            need_place(survey, resolution),
+            tuple(Where(binary.member, resolution.arch, label="has that name") for binary in present),
+            _help(survey, resolution, present),
+            trail=trail(resolution, survey),
+        )
+
+
+def _present(survey: Survey, resolution: Resolution) -> list[Binary]:
+    """Return the package's own files that bear the name in question."""
+    name = resolution.needed.name.rpartition("/")[2]
+    fold = survey.target.os == "windows"
+    found = []
+    for binary in survey.binaries:
+        image = binary.image(resolution.arch)
+        if binary.owner and image and image.kind == "library" and binary.path != resolution.importer:
+            names = {binary.path.rpartition("/")[2], (image.identity or "").rpartition("/")[2]}
+            if name in names or (fold and name.casefold() in {own.casefold() for own in names}):
+                found.append(binary)
+    return found
+
+
+def _certainty(survey: Survey) -> Certainty:
+    if survey.target.local:
+        return Certainty.POSSIBLE
+    others = survey.hints or any(distribution.requires for distribution in survey.container.distributions)
+    return Certainty.LIKELY if others else Certainty.CERTAIN
+
+
+def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
+    if not present:
+        if survey.target.local:
+            return "run `relocate repair` where it was built: it copies the library into the package and gives the wheel its tag"
+        return "copy it into the package: `relocate repair --search DIR` does, with the folder that holds it; or link it statically"
+    if present[0].format == Format.PE:
+        return "put the library beside the module, or add its folder with os.add_dll_directory before the import"
+    origin = "$ORIGIN" if present[0].format == Format.ELF else "@loader_path"
+    way = posixpath.relpath(posixpath.dirname(present[0].path), posixpath.dirname(resolution.importer))
+    return f"give the file that needs it the search path {origin if way == '.' else f'{origin}/{way}'}"
+
+
+RULE = Rule("missing-library", "Linkage", Severity.ERROR, check, needs_promise=True)

@@ -1,0 +1,89 @@
+"""Needs a part of the Visual C++ runtime that neither the package nor Python brings.
+
+## What it flags
+
+A need for `msvcp140.dll`, `vcruntime140_1.dll`, `concrt140.dll`, `vcomp140.dll`, `mfc140u.dll` or one of their relatives of any version
+that is not in the package and that not every Python of the tag ships.
+
+## Why it matters
+
+CPython brings `vcruntime140.dll`, since 3.8 also `vcruntime140_1.dll`, and nothing else. Windows has the rest only where some installer
+put the redistributable package. On a fresh machine, in a container or a sandbox:
+
+    ImportError: DLL load failed while importing _core: The specified module could not be found.
+
+The message never says which module.
+
+## Example
+
+    warning[unbundled-msvc-runtime]: needs a part of the Visual C++ runtime that nobody brings
+      demo/_core.cp312-win_amd64.pyd (amd64), import MSVCP140.dll
+        searched, in this order:
+          MSVCP140.dll: not promised (default directories)
+      = help: run `relocate repair` with the folder of the redistributable DLLs as --search, or link with /MT
+      = more: relocate explain unbundled-msvc-runtime
+
+## How to fix it
+
+`relocate repair --search DIR`, where DIR holds the redistributable DLLs of your Visual Studio (`VC/Redist/MSVC/<version>/x64`), copies the
+DLL into the package under a name of its own. Or link the C++ library statically (`/MT`, and for `msvcp140.dll` alone
+`/NODEFAULTLIB:msvcprt.lib` with `libcpmt.lib`), or depend on the distribution `msvc-runtime`. `/d2FH4-` avoids `vcruntime140_1.dll`.
+
+## When it is fine
+
+On the many machines that have the redistributable package the import works, which is why it is a warning.
+
+## How it decides
+
+By Windows' search as CPython asks for it, with the DLLs that the oldest Python of the tag ships. A declared dependency that is known to
+ship the DLL meets the need. Debug variants are `debug-runtime`.
+
+## References
+
+- Microsoft, "Latest supported Visual C++ Redistributable downloads" and "Redistributing Visual C++ files"
+- https://github.com/CoolProp/CoolProp/issues/1942
+- https://github.com/pypa/cibuildwheel/issues/424
+- https://github.com/intersystems/iknow/issues/67
+"""
+
+import re
+from collections.abc import Iterator
+
+from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.model import Format, How, Survey
+from relocator.places import judged, need_place, trail
+
+RUNTIME = re.compile(r"(msvc[rp]|vcruntime|concrt|vcomp|vcamp|vccorlib|atl|mfcm?)\d{2,3}(u|_\w*[^\Wd])?\.dll")
+"""Case-folded names of the redistributable DLLs, of all versions: msvcr90.dll, msvcp140_2.dll, vcruntime140_1.dll, mfc140u.dll."""
+
+
+def check(survey: Survey) -> Iterator[Finding]:
+    """Yield a finding for each need for the Visual C++ runtime that neither the package nor Python meets."""
+    for resolution in judged(survey):
+        if resolution.how not in (How.MISSING, How.OUTSIDE) or not RUNTIME.fullmatch(resolution.needed.name.casefold()):
+            continue
+        found = resolution.how == How.OUTSIDE
+        yield Finding(
+            "unbundled-msvc-runtime",
+            Severity.WARNING,
+            Certainty.CERTAIN,
+            "needs a part of the Visual C++ runtime that nobody brings",
+            need_place(survey, resolution, f"found at {resolution.target}" if found else ""),
+            help="`relocate repair` copies it into the package"
+            if found
+            else "run `relocate repair` with the folder of the redistributable DLLs as --search, or link with /MT",
+            repaired_by="repair",
+            trail=trail(resolution, survey),
+        )
+
+
+RULE = Rule(
+    "unbundled-msvc-runtime",
+    "Windows",
+    Severity.WARNING,
+    check,
+    (Format.PE,),
+    repaired_by="repair",
+    supersedes=("missing-library", "unbundled-library"),
+    needs_promise=True,
+)
