@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from relocator.model import (
     PREFIX,
@@ -21,6 +21,7 @@ from relocator.model import (
     Member,
     Needed,
     NeedKind,
+    References,
     Resolution,
     Role,
     SearchPath,
@@ -41,6 +42,8 @@ class Symbols:
 
     imported: tuple[Import, ...] = ()
     exported: tuple[Export, ...] = ()
+    referred: tuple[bytes, ...] = ()
+    """Exports that the image itself refers to by name."""
 
     def imports(self) -> tuple[Import, ...]:
         return self.imported
@@ -51,11 +54,27 @@ class Symbols:
     def mentions(self, fragment: bytes) -> bool:
         return any(fragment in s for s in [s.name for s in self.imported] + [s.name for s in self.exported])
 
+    def references(self) -> References:
+        strong = [i for i in self.imported if i.used and not i.weak and i.library != "<weak>"]
+        sources = list(dict.fromkeys((i.version, i.library) for i in strong))
+        names = tuple(i.name if i.ordinal is None else b"#%d" % i.ordinal for i in strong)
+        return References(names, tuple(sources.index((i.version, i.library)) for i in strong), tuple(sources))
 
-def symbols(imports: Iterable[Import | bytes] = (), exports: Iterable[Export | bytes] = ()) -> SymbolTable:
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        found = [e for e in self.exported if e.name in wanted]
+        return found + [e._replace(name=b"#%d" % (e.ordinal or 0)) for e in self.exported if b"#%d" % (e.ordinal or 0) in wanted]
+
+    def preemptible(self) -> References:
+        own = [e for e in self.exported if e.name in self.referred]
+        sources = list(dict.fromkeys((e.version, "") for e in own))
+        return References(tuple(e.name for e in own), tuple(sources.index((e.version, "")) for e in own), tuple(sources))
+
+
+def symbols(imports: Iterable[Import | bytes] = (), exports: Iterable[Export | bytes] = (), referred: Iterable[bytes] = ()) -> SymbolTable:
     return Symbols(
         tuple(Import(i) if isinstance(i, bytes) else i for i in imports),
         tuple(Export(e) if isinstance(e, bytes) else e for e in exports),
+        tuple(referred),
     )
 
 

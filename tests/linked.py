@@ -18,6 +18,8 @@ class Files:
         self.seen = {one.path: one for one in seen}
 
     def at(self, path: str, fold_case: bool = False) -> Seen | None:
+        if fold_case and path not in self.seen:
+            return next((seen for known, seen in self.seen.items() if known.casefold() == path.casefold()), None)
         return self.seen.get(path)
 
 

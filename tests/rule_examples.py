@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from builders import LINUX, MACOS, SITE, WINDOWS, binary, elf, macho, member, pe, survey, symbols
 from linked import answer, lib, linked, load_of, module, outside
-from relocator.model import Binary, Format, How, Import, Problem, RecordRow, Survey, Tried, Unreadable, VersionNeed
+from relocator.backends.windows.promises import promises as windows
+from relocator.model import Binary, Format, How, Import, Problem, RecordRow, Survey, Unreadable, VersionNeed
 from relocator.native import Segment, Signature
 from relocator.target import Level, Promises, Target
 
@@ -48,12 +49,9 @@ def on_macos(*binaries: Binary, **facts: object) -> Survey:
     return linked(*binaries, target=MACOS, promises=APPLE, **facts)  # type: ignore[arg-type]
 
 
-def on_windows(one: Binary, *others: Binary, missing: str, tried: Tried | None = None) -> Survey:
-    """A package for Windows in which one DLL is missing."""
-    resolution = answer(one, How.MISSING, missing)
-    if tried:
-        resolution = resolution._replace(tried=(tried,))
-    return survey(one, *others, target=WINDOWS, loads=[load_of(resolution, root=one.member)])
+def on_windows(*binaries: Binary) -> Survey:
+    """A package for Windows, loaded."""
+    return linked(*binaries, target=WINDOWS, promises=windows(WINDOWS, "amd64"))
 
 
 def _missing_library() -> Survey:
@@ -140,18 +138,15 @@ def _invalid_signature() -> Survey:
 
 
 def _unbundled_msvc_runtime() -> Survey:
-    one = pyd("KERNEL32.dll", "python312.dll", "VCRUNTIME140.dll", "MSVCP140.dll")
-    return on_windows(one, missing="MSVCP140.dll")
+    return on_windows(pyd("KERNEL32.dll", "python312.dll", "VCRUNTIME140.dll", "MSVCP140.dll"))
 
 
 def _debug_runtime() -> Survey:
-    return on_windows(pyd("KERNEL32.dll", "python312.dll", "MSVCP140D.dll"), missing="MSVCP140D.dll")
+    return on_windows(pyd("KERNEL32.dll", "python312.dll", "MSVCP140D.dll"))
 
 
 def _unreachable_dll() -> Survey:
-    one = pyd("python312.dll", "foo.dll")
-    tried = Tried(f"{SITE}/demo/foo.dll", f"folder of {one.member}", "absent")
-    return on_windows(one, binary("demo/bin/foo.dll", pe()), missing="foo.dll", tried=tried)
+    return on_windows(pyd("python312.dll", "foo.dll"), binary("demo/bin/foo.dll", pe()))
 
 
 def _wrong_python_dll() -> Survey:

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from builders import LINUX, MANYLINUX, SITE, binary, elf
-from relocator.backends.linux.load import libc_of, load
+from relocator.backends.linux.load import load
+from relocator.libc import libc_of
 from relocator.loading import OtherFile, Process, Seen
 from relocator.model import Binary, Format, How, Image, Load, Resolution, Tried, Unreadable
 from relocator.target import Level, Promises, Target

@@ -83,7 +83,6 @@ def test_a_page_whose_hash_was_made_again_is_right() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (changed(FLAGS, struct.pack(">I", 0)), "is neither ad-hoc nor signed with an identity"),
         (changed(LIMIT, struct.pack(">I", 64)), "covers 0x40 bytes"),
         (changed(SLOTS, struct.pack(">I", 1)), "has 1 page hashes for"),
         (changed(0, b"\0\0\0\0"), "malformed: CodeDirectory"),
@@ -104,6 +103,14 @@ def test_damage_is_told_and_the_rest_of_the_file_is_read(change: Callable[[bytea
     assert image.native.signature.problem.startswith(problem)
     assert image.identity == "@rpath/liba.dylib"
     assert {export.name for export in image.symbols.exports()} >= {b"_liba_add"}
+
+
+def test_the_adhoc_flag_may_be_absent() -> None:
+    data = bytearray(LIBRARY.read_bytes())
+    changed(FLAGS, struct.pack(">I", 0))(data)  # as ldid signs, and macOS runs what it signed
+    found = signature(bytes(data))
+    assert found is not None
+    assert (found.kind, found.flags, found.problem, found.bad_pages) == ("adhoc", 0, "", ())
 
 
 def test_a_superblob_that_is_none_is_told() -> None:

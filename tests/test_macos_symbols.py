@@ -71,6 +71,13 @@ def test_undefined_names_that_nothing_binds_are_unused() -> None:
     assert Import(b"dyld_stub_binder", SYSTEM, used=False) in image.symbols.imports()
 
 
+def test_a_name_that_an_empty_binding_command_leaves_out_is_unused() -> None:
+    table = {"symbols": nlist(b"_a\0", b"_a", 0x1, 0x100), "strings": b"_a\0"}
+    (bare,) = one(with_tables(TWO, table)).symbols.imports()
+    (described,) = one(with_tables([*TWO, command(0x80000022, bytes(40))], table)).symbols.imports()
+    assert (bare.used, described.used, described.library) == (True, False, "@rpath/one.dylib")
+
+
 def test_mentions_is_certain_about_no() -> None:
     symbols = fixture("x86_64/ext.so").symbols
     assert (symbols.mentions(b"PyInit_"), symbols.mentions(b"Module_Create"), symbols.mentions(b"nowhere")) == (True, True, False)

@@ -1,5 +1,6 @@
 """One verdict for each need, from the loads that count."""
 
+import dataclasses
 import pickle
 
 import pytest
@@ -140,3 +141,11 @@ def test_judging_leaves_the_survey_equal_and_picklable() -> None:
     assert told(found) == told(found) == [("demo/_core.so", "libx.so")]
     assert found == fresh == pickle.loads(pickle.dumps(found))
     assert found.target == LINUX
+
+
+def test_a_file_that_another_of_the_same_name_hides_still_has_a_place() -> None:
+    hidden = module("libc.so.6", "libgone.so")
+    found = dataclasses.replace(linked(hidden), binaries=(hidden, module()))
+    (resolution,) = unmet(found)
+    where = need_place(found, resolution)
+    assert (where.member, where.position, where.value) == ("demo/_core.so", 1, "libgone.so")

@@ -7,9 +7,9 @@ import pytest
 
 from builders import MACOS, SITE, WINDOWS, binary, elf, macho, pe, survey, symbols
 from relocator import demands, tags
-from relocator.backends.linux.libc import evidence_of_libc
 from relocator.backends.linux.promises import promises
 from relocator.errors import UsageError
+from relocator.libc import evidence_of_libc
 from relocator.model import Binary, ContainerFacts, How, Import, Load, Needed, Resolution, Survey, VersionNeed
 from relocator.platform_tags import parse
 from relocator.target import Target

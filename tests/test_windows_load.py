@@ -1,6 +1,7 @@
 """One test per search rule of the Windows loader as CPython calls it, over in-memory worlds."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import pytest
@@ -226,6 +227,7 @@ def test_a_file_for_another_machine_in_a_named_directory_does_not_end_the_search
 
 def test_an_import_that_names_a_folder_is_looked_for_below_every_directory() -> None:
     assert taken(opened(lib(ROOT, "sub\\x.dll"), lib("pkg/sub/x.dll")), "sub\\x.dll") == "pkg/sub/x.dll"
+    assert taken(opened(lib(ROOT, "..\\libs\\x.dll"), lib("libs/x.dll")), "..\\libs\\x.dll") == "libs/x.dll"
     assert outcomes(answer(opened(lib(ROOT, "C:\\b\\x.dll")), "C:\\b\\x.dll")) == [("C:/b/x.dll", "import of a full path", "absent")]
 
 
@@ -386,3 +388,10 @@ def test_a_chain_of_ten_thousand_libraries_is_followed() -> None:
 def test_an_architecture_that_the_root_lacks_has_an_empty_load() -> None:
     image: Image = pe("x.dll")
     assert load(binary(ROOT, image), "arm64", Files(), CPYTHON).resolutions == ()
+
+
+def test_a_load_that_asks_for_too_many_places_gives_up_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["relocator.backends.windows.load"], "MOST_PLACES", 10)
+    loaded = opened(lib(ROOT, *(f"{n}.dll" for n in range(20))), process=adding("libs"))
+    assert len({r.via for r in loaded.resolutions}) == 2
+    assert loaded.resolutions[-1].via == "gave up: more than 10 places in one load"

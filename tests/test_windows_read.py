@@ -190,6 +190,13 @@ def test_lying_headers_are_refused_by_name(offset: int, value: bytes, field: str
         read(memoryview(bytes(data)))
 
 
+def test_where_a_section_without_bytes_starts_in_the_file_does_not_matter() -> None:
+    data = bytearray(Draft().build(memory=0x2000))
+    row = 64 + 24 + 240
+    struct.pack_into("<2I", data, row + 16, 0, 0x7FFFFFFF)
+    assert one(bytes(data)).needed == ()
+
+
 def test_sections_that_overlap_in_memory_are_refused() -> None:
     data = bytearray((BIN / "x64/ext.pyd").read_bytes())
     start = int.from_bytes(data[60:64], "little")

@@ -103,7 +103,7 @@ def open_archive(data: Buffer, max_size: int) -> Archive:
     members = tuple(_members(raw, start, shift, problems))
     if (len(members) - end.members) & 0xFFFF or (end.members > 0xFFFF and end.members != len(members)):
         problems.append(Problem("directory", "", f"its end record counts {end.members:,} members, the directory has {len(members):,}"))
-    first = min((member.offset for member in members), default=0)
+    first = min((member.offset for member in members), default=start)
     if first > 0:
         problems.append(Problem("prepended", "", f"{first:,} bytes"))
     _judge_names(members, problems)
@@ -120,14 +120,16 @@ def open_archive(data: Buffer, max_size: int) -> Archive:
 def _end_record(data: Buffer, problems: list[Problem]) -> _End:
     tail_start = max(0, len(data) - _END.size - 0xFFFF)
     tail = bytes(data[tail_start:])
-    position, last = _find_end(tail)
+    position, alone = _find_end(tail)
     if position < 0:
         if bytes(data[:4]) == _LOCAL_MAGIC:
             raise ContainerError("is a zip archive that was cut off: its directory, which lies at the end, is missing", _AGAIN)
         raise ContainerError("is not a zip archive", _AGAIN)
     _, disk, first_disk, here, count, size, offset, comment = _END.unpack_from(tail, position)
-    if position != last:
-        problems.append(Problem("directory", "", "its comment holds another end record, which some tools take for the real one"))
+    if not alone:
+        problems.append(
+            Problem("directory", "", "there are two end records, one in the comment of the other: tools differ in which they take")
+        )
     trailing = len(tail) - position - _END.size - comment
     if trailing:
         problems.append(Problem("trailing", "", f"{trailing:,} bytes"))
@@ -138,19 +140,23 @@ def _end_record(data: Buffer, problems: list[Problem]) -> _End:
     return end64 or end
 
 
-def _find_end(tail: bytes) -> tuple[int, int]:
-    """Return where the end record begins and where its magic occurs last: the one whose comment ends the file is preferred."""
-    last = position = tail.rfind(_END_MAGIC)
-    fallback = -1
+def _find_end(tail: bytes) -> tuple[int, bool]:
+    """Return where the end record begins, -1 when there is none, and whether no other can be taken for it.
+
+    The last one whose comment ends the file is preferred, then the last one that has bytes behind it.
+    """
+    complete: list[int] = []
+    followed: list[int] = []
+    position = tail.rfind(_END_MAGIC)
     while position >= 0:
         if position + _END.size <= len(tail):
             end = position + _END.size + struct.unpack_from("<H", tail, position + 20)[0]
-            if end == len(tail):
-                return position, last
-            if end < len(tail) and fallback < 0:
-                fallback = position
+            if end <= len(tail):
+                (complete if end == len(tail) else followed).append(position)
         position = tail.rfind(_END_MAGIC, 0, position)
-    return fallback, fallback
+    if not complete:
+        return (followed[0] if followed else -1), True
+    return complete[0], len(complete) == 1 and (not followed or followed[0] < complete[0])
 
 
 def _end64(data: Buffer, end: _End, problems: list[Problem]) -> _End | None:
@@ -261,9 +267,9 @@ def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _widened(name: str, extra: bytes, values: tuple[int, int, int], problems: list[Problem]) -> tuple[int, int, int]:
     """Return size, compressed size and offset with those that do not fit 32 bits taken from the ZIP64 extra field (4.5.3)."""
-    twice = [kind for kind, times in Counter(kind for kind, _ in _extra_fields(extra)).items() if times > 1]
-    if not {_ZIP64_EXTRA, _UNICODE_PATH_EXTRA}.isdisjoint(twice):
+    if _named_twice(extra):
         problems.append(Problem("directory", name, "its directory entry has the same extra field twice"))
+    problems += _odd_lengths(name, extra)
     wide = _extras(extra).get(_ZIP64_EXTRA)
     if wide is None:
         return values
@@ -275,6 +281,19 @@ def _widened(name: str, extra: bytes, values: tuple[int, int, int], problems: li
         else:
             found.append(value)
     return found[0], found[1], found[2]
+
+
+def _named_twice(extra: bytes) -> bool:
+    """Tell whether a field that says something about the member occurs more than once: readers differ in which they take."""
+    times = Counter(kind for kind, _ in _extra_fields(extra))
+    return times[_ZIP64_EXTRA] > 1 or times[_UNICODE_PATH_EXTRA] > 1
+
+
+def _odd_lengths(name: str, extra: bytes) -> Iterator[Problem]:
+    """Judge a ZIP64 extra field's length: up to three numbers of 8 bytes, and one of 4."""
+    for kind, data in _extra_fields(extra):
+        if kind == _ZIP64_EXTRA and len(data) not in (0, 8, 16, 24, 28):
+            yield Problem("extra", name, f"its ZIP64 extra field has {len(data)} bytes")
 
 
 # ---- names
@@ -327,7 +346,9 @@ def locate(archive: Archive, member: ZipMember) -> tuple[int | None, tuple[Probl
     local_name, extra = head[_LOCAL.size : _LOCAL.size + name_size], head[_LOCAL.size + name_size : start - member.offset]
     if extra and _FULL32 in (size, compressed):
         size, compressed, _ = _widened(name, extra, (size, compressed, 0), [])
-    problems = list(_differences(member, local_name, flags, method, (crc, compressed, size)))
+    problems = [*_odd_lengths(name, extra), *_differences(member, local_name, flags, method, (crc, compressed, size))]
+    if _named_twice(extra):
+        problems.append(Problem("extra", name, "its local header has the same extra field twice"))
     end, limit = start + member.compressed, archive.limits[member.offset]
     if end > limit:
         problems.append(Problem("overlap", name, f"reaches {end - limit:,} bytes into what follows"))

@@ -37,8 +37,6 @@ class Forest:
     target: Target
     loads: tuple[Load, ...]
     inputs: tuple[tuple[str, str], ...] = ()
-    left_out: int = 0
-    """Loads of libraries that some other load of the package brings anyway."""
 
 
 _BEST_FIRST = (How.BUNDLED, How.PROVIDED, How.EXPECTED, How.OUTSIDE, How.PROMISED, How.UNDECIDED, How.MISSING)
@@ -84,7 +82,7 @@ def forests(surveys: Sequence[Survey], member: str = "") -> tuple[Forest, ...]:
 
 
 def _forest(survey: Survey, loads: tuple[Load, ...]) -> Forest:
-    return Forest(survey.container, survey.target, loads, survey.inputs, len(survey.loads) - len(loads))
+    return Forest(survey.container, survey.target, loads, survey.inputs)
 
 
 def _is_root(load: Load, survey: Survey) -> bool:

@@ -8,7 +8,8 @@ import hashlib
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ BATCH = 1 << 20
 
 BATCH_MEMBERS = 64
 PIECE = 1 << 20
+HEAD = 64
 RATIO = 1032
 """No deflate stream expands further: RFC 1951 spends at least one bit on a match of 258 bytes, and one for its distance."""
 
@@ -36,25 +38,49 @@ METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "LZMA", 2
 _crc32 = zlib.crc32 if deflate is None else deflate.crc32
 
 
+class Head:
+    """A large file of which only the first bytes are at hand, a `Buffer`: it has the whole file's length."""
+
+    def __init__(self, first: bytes, size: int) -> None:
+        self._first = first
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, region: slice, /) -> bytes:
+        start, stop, _ = region.indices(self._size)
+        return self._first[start:stop]
+
+
+Wanted = Callable[[bytes], bool]
+"""Tells from the first 64 bytes of a large file whether the others are needed; they are hashed in any case."""
+
+
+def everything(_head: bytes) -> bool:
+    """Want every file in full."""
+    return True
+
+
 class Content(NamedTuple):
     """One member with its bytes."""
 
     member: ZipMember
-    data: memoryview | None
-    """None when they cannot be had, which a Problem explains."""
+    data: Buffer | None
+    """None when they cannot be had, which a Problem explains; a `Head` when they are many and not wanted."""
     sha256: str
     """Hexadecimal; "" without data."""
     problems: tuple[Problem, ...]
 
 
-def contents(archive: Archive) -> Iterator[Content]:
+def contents(archive: Archive, wanted: Wanted = everything) -> Iterator[Content]:
     """Yield every member of the archive in the directory's order; its bytes stay valid as long as they are referred to.
 
     Raises ContainerError when memory does not suffice.
     """
     jobs: SimpleQueue[Sequence[ZipMember] | None] = SimpleQueue()
     results: SimpleQueue[list[Content] | BaseException] = SimpleQueue()
-    worker = threading.Thread(target=_work, args=(archive, jobs, results), daemon=True)
+    worker = threading.Thread(target=_work, args=(archive, wanted, jobs, results), daemon=True)
     worker.start()
     batches = deque(_batches(archive.members))
     ahead: deque[int] = deque()  # the sizes of the batches handed over, first come first
@@ -84,10 +110,12 @@ def _drain(jobs: SimpleQueue[Sequence[ZipMember] | None]) -> None:
         pass
 
 
-def _work(archive: Archive, jobs: SimpleQueue[Sequence[ZipMember] | None], results: SimpleQueue[list[Content] | BaseException]) -> None:
+def _work(
+    archive: Archive, wanted: Wanted, jobs: SimpleQueue[Sequence[ZipMember] | None], results: SimpleQueue[list[Content] | BaseException]
+) -> None:
     try:
         while (batch := jobs.get()) is not None:
-            results.put([read_member(archive, member) for member in batch])
+            results.put([read_member(archive, member, wanted) for member in batch])
     except BaseException as error:  # raised again in the thread that waits, which would wait for ever otherwise
         results.put(error)
 
@@ -112,7 +140,7 @@ def _weight(batch: Sequence[ZipMember]) -> int:
 # ---- one member
 
 
-def read_member(archive: Archive, member: ZipMember) -> Content:
+def read_member(archive: Archive, member: ZipMember, wanted: Wanted = everything) -> Content:
     """Inflate, check and hash one member."""
     try:
         start, problems = locate(archive, member)
@@ -121,7 +149,7 @@ def read_member(archive: Archive, member: ZipMember) -> Content:
         if start is None:
             return Content(member, None, "", problems)
         large = member.size > LARGE
-        read = _read_large(archive.data, member, start) if large else _read_small(archive.data, member, start)
+        read = _read_large(archive.data, member, start, wanted) if large else _read_small(archive.data, member, start)
     except MemoryError as error:
         raise ContainerError(f"does not fit into memory: {member.name} has {member.size:,} bytes") from error
     return Content(member, read.data, read.sha256 if read.data is not None else "", (*problems, *_faults(member, read)))
@@ -138,7 +166,7 @@ def _refused(member: ZipMember) -> Problem | None:
 class _Read(NamedTuple):
     """What came out of one member."""
 
-    data: memoryview | None
+    data: Buffer | None
     sha256: str = ""
     crc: int = 0
     longer: bool = False
@@ -192,40 +220,58 @@ def _inflated_quickly(raw: bytes | memoryview, size: int) -> bytearray | None:
     return plain
 
 
-def _read_large(data: Buffer, member: ZipMember, start: int) -> _Read:
-    """Inflate in pieces into one buffer, hashed while they are in the processor's cache."""
+def _read_large(data: Buffer, member: ZipMember, start: int, wanted: Wanted) -> _Read:
+    """Inflate in pieces, hashed while they are in the processor's cache: into one buffer if the bytes are wanted."""
     claimed = min(member.size, member.compressed * (RATIO if member.method == DEFLATED else 1))
-    plain = memoryview(bytearray(claimed))
     digest, crc, filled = hashlib.sha256(), 0, 0
+    pieces = _pieces(data, member, start)
     try:
-        for piece in _pieces(data, member, start):
+        lead = _lead(pieces)
+        kept = memoryview(bytearray(claimed)) if wanted(lead[:HEAD]) else None
+        for piece in chain([lead], pieces):
             part = memoryview(piece)[: claimed - filled]
-            plain[filled : filled + len(part)] = part
+            if kept is not None:
+                kept[filled : filled + len(part)] = part
             digest.update(part)
             crc = _crc32(part, crc)
             filled += len(part)
             if len(part) < len(piece):
-                return _Read(plain, digest.hexdigest(), crc, longer=True)
+                break
     except zlib.error as error:
         return _Read(None, fault=f"cannot be inflated: {error}")
     except EOFError:
         return _Read(None, fault="cannot be inflated: the compressed bytes end too early")
-    return _Read(plain[:filled], digest.hexdigest(), crc)
+    plain: Buffer = Head(lead[: min(HEAD, filled)], filled) if kept is None else kept[:filled]
+    return _Read(plain, digest.hexdigest(), crc, longer=len(part) < len(piece))
+
+
+def _lead(pieces: Iterator[bytes | memoryview]) -> bytes:
+    """Take pieces until there is enough to tell a file's format: a stream may begin with any number of empty blocks."""
+    lead = b""
+    for piece in pieces:
+        lead += piece
+        if len(lead) >= HEAD:
+            break
+    return lead
 
 
 def _pieces(data: Buffer, member: ZipMember, start: int) -> Iterator[bytes | memoryview]:
-    """Yield what a member holds; raise zlib.error when it is damaged, EOFError when it ends too early."""
+    """Yield what a member holds, at most one byte more than it claims; raise zlib.error when it is damaged, EOFError when it is cut."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    room = member.size + 1
     for position in range(start, start + member.compressed, PIECE):
         raw = data[position : min(position + PIECE, start + member.compressed)]
         if member.method == STORED:
             yield raw
             continue
-        while raw and not inflater.eof:
-            yield inflater.decompress(raw, PIECE)
+        while raw and room and not inflater.eof:
+            piece = inflater.decompress(raw, min(PIECE, room))
+            room -= len(piece)
+            yield piece
             raw = inflater.unconsumed_tail
-    while member.method == DEFLATED and not inflater.eof:
-        piece = inflater.decompress(inflater.unconsumed_tail, PIECE)
+    while member.method == DEFLATED and room and not inflater.eof:
+        piece = inflater.decompress(inflater.unconsumed_tail, min(PIECE, room))
         if not piece:
             raise EOFError
+        room -= len(piece)
         yield piece

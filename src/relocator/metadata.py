@@ -1,11 +1,17 @@
-"""METADATA and WHEEL: header lines, read without the email package, which costs more time than all that is asked here."""
+"""METADATA and WHEEL: header lines, read without the email package, which costs more time than all that is asked here.
 
-from collections.abc import Iterator
+And entry_points.txt: "Entry points specification", packaging.python.org.
+"""
+
+import re
+from collections.abc import Collection, Iterator
 
 from relocator.model import Distribution
 
 HEADER_LIMIT = 4 << 20
 """Bytes of a file that are looked at for headers."""
+
+_SCRIPT = re.compile(r"[\w.-]+")
 
 
 def parse_headers(data: bytes) -> tuple[tuple[str, str], ...]:
@@ -58,3 +64,33 @@ def split_dist_info(folder: str) -> tuple[str, str]:
 def normalised(name: str) -> str:
     """Return a distribution's name in the spelling by which names are compared (PEP 503)."""
     return "-".join(filter(None, name.lower().replace("_", "-").replace(".", "-").split("-")))
+
+
+def entry_point_fault(data: bytes) -> str:
+    """Say why the contents of entry_points.txt are refused; "" when they are fine.
+
+    They have to be an INI file in which "=" stands between name and value, and scripts need names that are file names everywhere.
+    """
+    if not data:
+        return ""
+    from configparser import ConfigParser, Error  # noqa: PLC0415  only for packages that have any
+
+    parser = ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    except Error as error:
+        return "cannot be parsed: " + " ".join(str(error).replace("'<string>'", "the file").split())
+    names = (name for group in ("console_scripts", "gui_scripts") if parser.has_section(group) for name in parser[group])
+    return next((f"has a script called {name!r}" for name in names if not _SCRIPT.fullmatch(name)), "")
+
+
+def missing_license_files(headers: tuple[tuple[str, str], ...], dist_info: str, present: Collection[str]) -> tuple[str, ...]:
+    """Return where METADATA's License-File values should lie and do not; before version 2.4 no place was laid down (PEP 639)."""
+    version = tuple(int(part) for part in ("".join(values(headers, "metadata-version")[:1]) or "0").split(".") if part.isdecimal())
+    if version < (2, 4):
+        return ()
+    expected = (f"{dist_info}/licenses/{name}" for name in values(headers, "license-file"))
+    return tuple(path for path in expected if path not in present)

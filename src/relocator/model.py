@@ -6,10 +6,10 @@ lies once installed is its *path*: absolute, with `/`, in a world whose root is 
 Text that comes out of binaries is decoded as UTF-8 with `surrogateescape`, symbol names stay bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from relocator.native import Native
 from relocator.target import Promises, Target
@@ -96,6 +96,19 @@ class Export(NamedTuple):
     ordinal: int | None = None
     forward: str = ""
     """PE forwarder, or Mach-O re-export: where it really lives."""
+    first: bool = False
+    """ELF: its version is the first that the file defines, which a reference without a version takes even when it is hidden."""
+
+
+class References(NamedTuple):
+    """The symbols that an image cannot do without, as columns: strong, and some relocation uses them."""
+
+    names: tuple[bytes, ...] = ()
+    """A PE import by ordinal 12 is b"#12"."""
+    keys: tuple[int, ...] = ()
+    """For each name its position in `sources`."""
+    sources: tuple[tuple[bytes, str], ...] = ()
+    """(version, library), both as in Import."""
 
 
 class SymbolTable(Protocol):
@@ -109,6 +122,15 @@ class SymbolTable(Protocol):
 
     def mentions(self, fragment: bytes) -> bool:
         """Tell, without decoding, whether the bytes occur in any symbol name: False is certain, True is a hint."""
+
+    def references(self) -> References:
+        """Return the strong imports that some relocation uses, in table order; not kept."""
+
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        """Return those exports whose names are wanted, in table order; those by ordinal 12 have the name b"#12" too. Not kept."""
+
+    def preemptible(self) -> References:
+        """Return the exports that the image itself refers to by name, so that another definition can come before its own (ELF)."""
 
 
 class NoSymbols(NamedTuple):
@@ -125,6 +147,18 @@ class NoSymbols(NamedTuple):
     def mentions(self, fragment: bytes) -> bool:
         """Say no."""
         return False
+
+    def references(self) -> References:
+        """Return nothing."""
+        return References()
+
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        """Return nothing."""
+        return []
+
+    def preemptible(self) -> References:
+        """Return nothing."""
+        return References()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +255,8 @@ class Problem(NamedTuple):
 
     kind: str
     """"crc", "encrypted", "method", "local-header", "overlap", "size", "name", "duplicate", "prepended", "trailing", "record",
-    "metadata", "symlink", "permission", "loop", "special", "directory", "gap", "descriptor", "comment"."""
+    "metadata", "symlink", "permission", "loop", "special", "directory", "gap", "descriptor", "comment", "extra", "entry-points",
+    "license-file"."""
     member: str
     message: str
 
@@ -350,8 +385,11 @@ class Survey:
     """What was recognised and is no concern of a loader ("static archive", "object file", "WebAssembly module", ...), counted."""
     inputs: tuple[tuple[str, str], ...] = ()
     """Outside files that were used: path and sha256."""
-    memo: dict[str, tuple[Resolution, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What `places` worked out from the loads, once for all rules."""
+    global_scope: tuple[str, ...] = ()
+    """Paths of the images whose symbols every load sees first, in order: the interpreter, its needs, what is opened RTLD_GLOBAL.
+    Empty when no process is known, as for a wheel."""
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `places` and `bindings` worked out from the loads, once for all rules; by the module's own keys."""
     _by_path: dict[str, Binary] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def images(self) -> Iterator[tuple[Binary, Image]]:

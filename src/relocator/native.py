@@ -72,6 +72,8 @@ class ElfFacts:
     """API level of the Android ident note."""
     package_note: str | None = None
     """JSON text of the .note.package (FDO) note."""
+    debug_size: int = 0
+    """Bytes of sections with debugging information, as stored; 0 when the section headers are absent or make no sense."""
     warnings: tuple[str, ...] = ()
     """What is odd but does not concern the loader, such as section headers beyond the end."""
 
@@ -133,6 +135,8 @@ class MachOFacts:
     slice_size: int = 0
     fat: bool = False
     """The file is a universal one."""
+    debug_size: int = 0
+    """Bytes of the __DWARF segment."""
     warnings: tuple[str, ...] = ()
 
 
@@ -175,6 +179,10 @@ class PeFacts:
     """assemblyIdentity names in the side-by-side manifest's dependencies."""
     header_room: int = 0
     """Unused bytes between the section table and SizeOfHeaders."""
+    debug_size: int = 0
+    """Bytes of COFF symbols and of sections called .debug*."""
+    writable_code: tuple[str, ...] = ()
+    """Names of the sections that can be written and run."""
     warnings: tuple[str, ...] = ()
 
 

@@ -8,6 +8,9 @@ from relocator.model import PREFIX, ContainerFacts
 Style = Callable[[str, str], str]
 """(text, role) to text; roles: error, warning, note, good, strong, dim. Colour only adds."""
 
+API_SETS = ("api-ms-win-", "ext-ms-win-")
+"""How the names of API sets begin: no files, but the system's contracts (Microsoft, "Windows API sets")."""
+
 
 def plain(text: str, role: str) -> str:
     """Leave the text as it is."""
@@ -57,3 +60,10 @@ def short_text(text: str, facts: ContainerFacts) -> str:
         if distribution.root:
             text = text.replace(distribution.root + "/", "")
     return text.replace(PREFIX + "/", "")
+
+
+def api_sets_counted(names: Sequence[str]) -> list[str]:
+    """Return the names with Windows' API sets, of which every file needs a dozen, told by their number alone."""
+    others = [name for name in names if not name.lower().startswith(API_SETS)]
+    number = len(names) - len(others)
+    return [*others, f"{counted(number, 'API set')} ({API_SETS[0]}*)"] if number > 1 else list(names)

@@ -41,9 +41,11 @@ def need_place(survey: Survey, resolution: Resolution, label: str = "") -> Where
     """Return the place of a resolution's need: the same for every rule, since rules about one place supersede one another."""
     binary = survey.binary_at(resolution.importer)
     image = binary.image(resolution.arch) if binary else None
-    if binary is None or image is None:
-        return Where(resolution.importer, resolution.arch, "", resolution.position, resolution.needed.name, label=label)
-    return place_in(binary, image, resolution.position, label)
+    position, name = resolution.position, resolution.needed.name
+    if binary is None or image is None or image.needed[position : position + 1] != (resolution.needed,):
+        # two members of one name: the file that the load was about is hidden by the other
+        return Where(binary.member if binary else resolution.importer, resolution.arch, "", position, name, label=label)
+    return place_in(binary, image, position, label)
 
 
 def place_in(binary: Binary, image: Image, position: int, label: str = "") -> Where:
@@ -119,15 +121,32 @@ def _verdicts(survey: Survey) -> tuple[Resolution, ...]:
     """Return the worst unmet resolution of each need of the container's files in the loads that count; worked out once."""
     if "verdicts" not in survey.memo:
         survey.memo["verdicts"] = tuple(_worst(survey))
-    return survey.memo["verdicts"]
+    found: tuple[Resolution, ...] = survey.memo["verdicts"]
+    return found
 
 
-def _worst(survey: Survey) -> Iterator[Resolution]:
+def loads_that_count(survey: Survey) -> Iterator[tuple[str, Load]]:
+    """Yield each image of each load, by its path, for which that load is one that counts."""
     roots = _roots(survey)
+    best = _best(survey, roots)
+    for load in survey.loads:
+        for path in load.order:
+            if _rank(load, path, roots) == best[path, load.arch]:
+                yield path, load
+
+
+def _best(survey: Survey, roots: dict[str, int]) -> dict[tuple[str, str], int]:
+    """Return the lowest rank that the loads of each image have."""
     best: dict[tuple[str, str], int] = {}
     for load in survey.loads:
         for path in load.order:
             best[path, load.arch] = min(_rank(load, path, roots), best.get((path, load.arch), _NEVER))
+    return best
+
+
+def _worst(survey: Survey) -> Iterator[Resolution]:
+    roots = _roots(survey)
+    best = _best(survey, roots)
     found: dict[_Key, Resolution] = {}
     for load in survey.loads:
         for resolution in load.resolutions:

@@ -21,7 +21,7 @@ def parse_record(data: bytes, member: str) -> tuple[tuple[RecordRow, ...] | None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return None, (Problem("record", member, f"not UTF-8: byte {error.start:,} is {data[error.start]:#04x}"),)
+        return None, (Problem("record", member, f"is not UTF-8: byte {error.start:,} is {data[error.start]:#04x}"),)
     problems: list[Problem] = []
     return tuple(_rows(text, member, problems)), tuple(problems)
 
@@ -35,14 +35,14 @@ def _rows(text: str, member: str, problems: list[Problem]) -> Iterator[RecordRow
                 yield _row(columns, line, member, problems)
             line = reader.line_num + 1
     except csv.Error as error:
-        problems.append(Problem("record", member, f"line {line} is no CSV: {error}"))
+        problems.append(Problem("record", member, f"is no CSV in line {line}: {error}"))
 
 
 def _row(columns: list[str], line: int, member: str, problems: list[Problem]) -> RecordRow:
     if len(columns) > 3:
-        problems.append(Problem("record", member, f"line {line} has {len(columns)} columns: a path with a comma needs quotes"))
+        problems.append(Problem("record", member, f"has {len(columns)} columns in line {line}: a path with a comma needs quotes"))
         return RecordRow(",".join(columns[:-2]), columns[-2], columns[-1], line)
     if len(columns) == 2:
-        problems.append(Problem("record", member, f"line {line} has 2 columns"))
+        problems.append(Problem("record", member, f"has 2 columns in line {line}"))
     path, digest, size = [*columns, "", ""][:3]
     return RecordRow(path, digest, size, line)

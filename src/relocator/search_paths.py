@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from relocator.backends.linux.load import libc_of
 from relocator.findings import Where
+from relocator.libc import libc_of
 from relocator.loading import directory, normalise
 from relocator.model import Binary, Format, Image, SearchPath, Survey
 from relocator.native import ElfFacts

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from relocator.loading import normalise
 
 DEPTH = 50
-"""Steps from one name or operand to the next: more only a generated source has, or one that defines a name by itself."""
+"""Steps from one name or operand to the next: more only a generated source has."""
+
+LENGTH = 4096
+"""Characters of a path that some system takes."""
 
 Value = str | int | tuple["Value", ...] | None
 """Paths of pathlib are strings too; a tuple is a list or tuple; None is a value that cannot be known."""
@@ -36,11 +39,14 @@ class Scope:
     path: str
     """What `__file__` is."""
     aliases: dict[str, str]
-    """What imported names stand for: "osp" for "os.path", "join" for "os.path.join"."""
+    """What imported names stand for, one for all of a source: "osp" for "os.path", "join" for "os.path.join"."""
     outer: "Scope | None" = None
     names: dict[str, ast.expr | None] = field(default_factory=dict)
     """The expression that a name is assigned; None for one that is assigned twice, or by something else than a plain assignment."""
     nodes: list[ast.AST] = field(default_factory=list)
+    """Calls, attributes and names."""
+    known: dict[str, Value] = field(default_factory=dict)
+    """Values of the names that were asked for: each is worked out once, or a hostile source could make it grow without end."""
 
     def imported_as(self, name: str) -> str:
         """Return the last part of the name that an import gave another one."""
@@ -60,8 +66,9 @@ class Scope:
 
     def note(self, node: ast.AST) -> None:
         """Take in one node of the scope's body."""
-        self.nodes.append(node)
-        if isinstance(node, ast.Assign):
+        if isinstance(node, ast.Call | ast.Attribute | ast.Name):
+            self.nodes.append(node)
+        elif isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assign(target, node.value)
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
@@ -71,9 +78,14 @@ class Scope:
             self._lose(node.target)
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             self._lose(node.optional_vars)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            self.names[node.name] = None
         elif isinstance(node, ast.Global | ast.Nonlocal):
-            for name in node.names:
-                self.names[name] = None
+            self.names.update(dict.fromkeys(node.names))
+        elif isinstance(node, ast.Import):
+            self.aliases.update((alias.asname, alias.name) for alias in node.names if alias.asname)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            self.aliases.update((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
@@ -90,7 +102,7 @@ class Scope:
 def scopes_of(tree: ast.Module, path: str) -> list[Scope]:
     """Return the module's scope and that of every function; a class shares the one around it."""
     scopes: list[Scope] = []
-    pending: list[tuple[Iterable[ast.AST], Scope]] = [(tree.body, Scope(path, _aliases(tree)))]
+    pending: list[tuple[Iterable[ast.AST], Scope]] = [(tree.body, Scope(path, {}))]
     while pending:
         body, scope = pending.pop()
         scopes.append(scope)
@@ -115,16 +127,6 @@ def _parameters(function: _Function) -> Iterator[str]:
             yield argument.arg
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update((alias.asname, alias.name) for alias in node.names if alias.asname)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.update((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
-    return found
-
-
 # ---- values
 
 
@@ -138,7 +140,8 @@ def evaluate(node: ast.expr, scope: Scope) -> str | None:
 
 def _value(node: ast.expr | None, scope: Scope, depth: int) -> Value:
     how = _HOW.get(type(node))
-    return how(node, scope, depth + 1) if how is not None and depth < DEPTH else None
+    value = how(node, scope, depth + 1) if how is not None and depth < DEPTH else None
+    return None if isinstance(value, str) and len(value) > LENGTH else value
 
 
 def _constant(node: ast.Constant, _scope: Scope, _depth: int) -> Value:
@@ -153,7 +156,10 @@ def _name(node: ast.Name, scope: Scope, depth: int) -> Value:
     if constant := _CONSTANTS.get(scope.aliases.get(node.id, "")):
         return constant
     value, where = scope.lookup(node.id)
-    return _value(value, where, depth)
+    if node.id not in where.known:
+        where.known[node.id] = None  # what a name has that is defined by itself
+        where.known[node.id] = _value(value, where, depth)
+    return where.known[node.id]
 
 
 def _joined(node: ast.JoinedStr, scope: Scope, depth: int) -> Value:

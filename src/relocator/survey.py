@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from relocator import python_sources, roles, tags
 from relocator.backends import backend_for, format_of_system, identify, kind_of
-from relocator.backends.linux.libc import evidence_of_libc
 from relocator.buffer import Buffer
 from relocator.containers import Container
 from relocator.errors import UnreadableBinary
 from relocator.files import FileBuffer
 from relocator.knowledge import providers
+from relocator.libc import evidence_of_libc
 from relocator.loading import AddedDirectory, OtherFile, Process, Seen
 from relocator.model import (
     Binary,
@@ -82,7 +82,7 @@ def read_file(path: str) -> Seen | None:
 
 def _read_all(container: Container, progress: Progress | None) -> Reading:
     reading = Reading()
-    for entry in container.entries():
+    for entry in container.entries(lambda head: identify(head) is not None):
         if entry.data is not None:
             _sort_in(reading, entry.member.name, entry.path, entry.data, entry.member.sha256)
         if progress:

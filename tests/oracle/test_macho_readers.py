@@ -412,10 +412,14 @@ def test_all_readers_agree_on_real_wheels(corpus: Path, oracle: Callable[..., st
                 parts = slices(data)
             except UnreadableBinary as error:
                 pytest.fail(f"{wheel.name}: {member}: {error}")
+            if not parts:  # debug symbols and objects, which no loader maps
+                continue
             assert differences([part.image for part in parts], data) == (), (wheel.name, member)
             for part in parts:
                 place = (wheel.name, member, part.image.arch)
-                assert by_lief(part) == as_lief_says_it(part), place
+                theirs, ours = by_lief(part), as_lief_says_it(part)
+                assert theirs.exports <= ours.exports, place  # it gives up in large tries; LLVM, below, does not
+                assert theirs._replace(exports=ours.exports) == ours, place
                 compare_with_llvm(objdump, nm, part, written(part))
                 mine, signature = bad_pages(part.data), part.native.signature
                 assert (mine is None) == (signature is None), place

@@ -36,6 +36,7 @@ def test_is_silent_without_an_execute_bit(flags: int) -> None:
 def test_a_missing_header_is_executable_by_default(arch: str) -> None:
     (finding,) = found(None, arch=arch)
     assert (finding.primary.value, finding.primary.label) == ("", f"there is none, which means the same on {arch}")
+    assert (finding.repaired_by, finding.help) == ("", "link with -Wl,-z,noexecstack")
 
 
 @pytest.mark.parametrize("arch", ["aarch64", "riscv64", "loongarch64", "ppc64", "ppc64le"])

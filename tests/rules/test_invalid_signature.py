@@ -13,6 +13,7 @@ from relocator.rules.invalid_signature import check
 GOOD = Signature("adhoc", "core", 2, 4096, True)
 LINKER = Signature("linker-signed", "core", 0x20002, 4096, True)
 IDENTITY = Signature("cms", "core", 0, 4096, True)
+LDID = Signature("adhoc", "core", 0, 4096, True)
 UNCHECKED = Signature("adhoc", "core", 2, 4096)
 STALE = Signature("adhoc", "core", 2, 4096, True, (0,))
 STALER = Signature("adhoc", "core", 2, 4096, True, (0, 1, 2, 3, 4))
@@ -36,6 +37,7 @@ def found(arch: str, signature: Signature | None, kind: str = "library") -> list
         (GOOD, None, None),
         (LINKER, None, None),
         (IDENTITY, None, None),
+        (LDID, None, None),
         (UNCHECKED, None, None),
     ],
 )
@@ -64,6 +66,12 @@ def test_says_what_is_wrong(signature: Signature | None, value: str, label: str)
 @pytest.mark.parametrize(("kind", "expected"), [("library", 1), ("bundle", 1), ("program", 1), ("other", 0)])
 def test_only_what_is_run_needs_a_signature(kind: str, expected: int) -> None:
     assert len(found("arm64", None, kind)) == expected
+
+
+@pytest.mark.parametrize(("platform", "expected"), [("", 1), ("macos", 1), ("maccatalyst", 1), ("ios", 0), ("iossimulator", 0)])
+def test_files_for_ios_are_signed_with_the_application(platform: str, expected: int) -> None:
+    image = macho(kind="library", platform=platform)
+    assert len(list(check(survey(binary("demo/a.dylib", image), target=MACOS)))) == expected
 
 
 def test_elf_has_no_signature() -> None:

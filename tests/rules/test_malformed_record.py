@@ -62,7 +62,7 @@ def test_a_row_that_is_right(row: RecordRow) -> None:
 
 def test_no_record_at_all() -> None:
     (finding,) = check(survey(record=None))
-    assert (finding.message, finding.severity) == ("there is no RECORD", Severity.ERROR)
+    assert (finding.message, finding.severity) == ("has no RECORD", Severity.ERROR)
 
 
 def test_a_record_that_the_container_could_not_read_is_told_once() -> None:
@@ -78,7 +78,7 @@ def test_what_is_wrong_with_the_folder_cannot_be_repaired() -> None:
 
 def test_a_path_has_one_row() -> None:
     (finding,) = found(GOOD, GOOD._replace(line=3), SELF)
-    assert (finding.message, finding.primary.position) == ("the same path has two rows", 2)
+    assert (finding.message, finding.primary.position) == ("has two rows for the same path", 2)
 
 
 def test_record_lists_itself_and_has_no_hash() -> None:

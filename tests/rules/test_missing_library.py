@@ -2,11 +2,13 @@
 
 import pytest
 
-from builders import LINUX, WINDOWS, binary, elf, macho, pe, survey
+from builders import LINUX, SITE, WINDOWS, binary, elf, macho, pe, survey
 from linked import answer, lib, linked, load_of, module, outside
 from relocator.audit import run_rules
 from relocator.findings import Certainty, Finding, Severity
-from relocator.model import Binary, Hint, How, Needed, NeedKind, Role, Survey
+from relocator.model import Binary, Format, Hint, How, Needed, NeedKind, Role, Survey, Unreadable
+from relocator.places import unmet
+from relocator.rules import unreadable_binary
 from relocator.rules.missing_library import RULE, check
 from relocator.target import Target
 
@@ -87,7 +89,11 @@ def test_names_the_file_of_the_package_that_bears_the_name_and_the_way_there() -
 @pytest.mark.parametrize(
     ("importer", "library", "way"),
     [
-        (binary("demo/_core.so", macho("@loader_path/libx.dylib")), binary("demo/libx.dylib", macho(kind="library")), "@loader_path"),
+        (
+            binary("demo/_core.so", macho("@loader_path/libx.dylib")),
+            binary("demo/libx.dylib", macho(kind="library")),
+            "@loader_path/libx.dylib ",
+        ),
         (binary("demo/sub/_core.so", elf("libx.so")), binary("demo/libreal.so", elf(soname="libx.so")), "$ORIGIN/.."),
         (binary("demo/_core.pyd", pe("X.dll")), binary("demo/bin/x.dll", pe()), "os.add_dll_directory"),
     ],
@@ -127,3 +133,11 @@ def test_an_audit_is_milder_on_what_no_import_reaches(role: Role, severity: Seve
 def test_without_a_target_it_does_not_run() -> None:
     report = run_rules(linked(module("libfoo.so.3"), target=Target("", "")), [RULE])
     assert (report.findings, report.checked.unjudged) == ((), ("missing-library",))
+
+
+def test_a_damaged_library_is_left_to_unreadable_binary() -> None:
+    damaged = Unreadable("demo/libfoo.so.3", f"{SITE}/demo/libfoo.so.3", Format.ELF, "e_phoff", "needs 64 bytes")
+    found = linked(module("libfoo.so.3", rpath="$ORIGIN"), unreadable=[damaged])
+    assert list(unmet(found))
+    assert list(check(found)) == []
+    assert [finding.rule for finding in run_rules(found, [RULE, unreadable_binary.RULE]).findings] == ["unreadable-binary"]

@@ -80,8 +80,8 @@ FAR = lib("demo.libs/liba.so.1", "libb.so.1", rpath="demo.libs")
 NEAR = lib("demo.libs/libb.so.1")
 
 
-def core(*needed: str, **facts: object) -> Binary:
-    return module(*needed, rpath="$ORIGIN/../demo.libs", **facts)
+def core(*needed: str) -> Binary:
+    return module(*needed, rpath="$ORIGIN/../demo.libs")
 
 
 ASKED = {

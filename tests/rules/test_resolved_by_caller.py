@@ -2,7 +2,7 @@
 
 import pytest
 
-from builders import binary, elf, macho, survey
+from builders import SITE, WINDOWS, binary, elf, macho, pe, survey
 from linked import answer, lib, linked, load_of, module
 from relocator.findings import Severity
 from relocator.model import Binary, How, Role, Survey
@@ -72,3 +72,18 @@ def test_a_program_that_fails_is_named_when_the_file_alone_does_not() -> None:
     ]
     (finding,) = check(survey(tool, module("libx.so.1"), own, Y, loads=loads))
     assert [where.member for where in finding.related] == ["demo/tool"]
+
+
+def test_says_when_the_module_had_loaded_the_library_before() -> None:
+    (finding,) = check(BAD["loaded before by the module"])
+    assert finding.primary.label == "found when loaded before"
+
+
+def test_a_dll_cannot_be_given_a_search_path() -> None:
+    pyd, dll = binary("demo/_core.pyd", pe("x.dll"), extension="demo._core"), binary("demo/bin/x.dll", pe("y.dll"))
+    loads = [
+        load_of(answer(dll, How.BUNDLED, target=f"{SITE}/demo/y.dll"), root="demo/_core.pyd", order=["demo/bin/x.dll"]),
+        load_of(answer(dll, How.MISSING), root="demo/bin/x.dll"),
+    ]
+    (finding,) = check(survey(pyd, dll, binary("demo/y.dll", pe()), target=WINDOWS, loads=loads))
+    assert (finding.repaired_by, finding.help) == ("", "put both DLLs into one folder")

@@ -56,7 +56,7 @@ def test_flags_and_says_it_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "api-ms-win-crt-runtime-l1-1-0.dll", "ucrtbase.dll", "msvcrt.dll", "foo.dll"]
+    "name", ["VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "api-ms-win-crt-math-l1-1-0.dll", "ucrtbase.dll", "msvcrt.dll", "foo.dll"]
 )
 def test_is_silent_about(name: str) -> None:
     assert list(check(package(name))) == []
@@ -64,7 +64,7 @@ def test_is_silent_about(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("python", "name", "expected"),
-    [("cp37", "VCRUNTIME140_1.dll", 1), ("cp38", "VCRUNTIME140_1.dll", 0), ("cp37", "VCRUNTIME140.dll", 0)],
+    [("cp38", "VCRUNTIME140_1.dll", 1), ("cp39", "VCRUNTIME140_1.dll", 0), ("cp37", "VCRUNTIME140.dll", 0)],
 )
 def test_the_oldest_python_of_the_tag_counts(python: str, name: str, expected: int) -> None:
     assert len(list(check(package(name, target=replace(WINDOWS, pythons=(python,), abis=("abi3",)))))) == expected

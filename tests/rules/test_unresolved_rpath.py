@@ -20,7 +20,7 @@ def package(*binaries: Binary, **facts: object) -> Survey:
 
 
 def core(*needed: str | Needed, rpaths: tuple[str, ...] = ()) -> Binary:
-    return binary("demo/_core.so", macho(*needed, rpaths=rpaths), extension="demo._core")
+    return binary("demo/_core.so", macho(*needed, rpaths=rpaths, sdk=(15, 0)), extension="demo._core")
 
 
 def dylib(member: str, *needed: str) -> Binary:

@@ -18,7 +18,7 @@ def segments(align: int, shift: int = 0) -> tuple[Segment, ...]:
 
 
 def found(libc: str, arch: str, *, align: int = 0x10000, shift: int = 0, decided: bool = True, **native: object) -> list[Finding]:
-    image = elf(arch=arch, segments=segments(align, shift), **native)
+    image = elf(arch=arch, segments=segments(align, shift), **native)  # type: ignore[arg-type]
     return list(check(survey(binary("demo/_core.so", image), target=target(libc, arch) if decided else Target("", ""))))
 
 

@@ -1,8 +1,9 @@
 """One folder per operating system: its binary format, its loader, its promises. The table, and the sniffing of first bytes."""
 
-from typing import Protocol
+import functools
+from importlib import import_module
+from typing import Protocol, cast
 
-from relocator.backends import linux, macos, windows
 from relocator.buffer import Buffer
 from relocator.loading import Process, World
 from relocator.model import Binary, Format, Image, Load
@@ -27,7 +28,15 @@ class Backend(Protocol):
         """Return what the target promises for an architecture, None when we know nothing of it."""
 
 
-BACKENDS: tuple[Backend, ...] = (linux, macos, windows)
+BACKENDS = {Format.ELF: "linux", Format.MACHO: "macos", Format.PE: "windows"}
+"""Format to folder; a backend is imported when the first file of its format turns up."""
+
+_ASKED = {
+    b"\x7fE": Format.ELF,
+    b"MZ": Format.PE,
+    **dict.fromkeys((b"\xce\xfa", b"\xcf\xfa", b"\xfe\xed", b"\xca\xfe"), Format.MACHO),
+}
+"""Which backend to ask about a file, by its first two bytes."""
 
 _FORMAT_OF_SYSTEM = {
     "linux": Format.ELF,
@@ -50,12 +59,17 @@ _COFF_OBJECTS = (b"\x64\x86", b"\x4c\x01", b"\x64\xaa", b"\xc4\x01")
 
 def identify(head: bytes) -> Backend | None:
     """Return the backend whose format the first 64 bytes announce."""
-    return next((backend for backend in BACKENDS if backend.recognises(head)), None)
+    asked = _ASKED.get(head[:2])
+    if asked is None:
+        return None
+    backend = backend_for(asked)
+    return backend if backend.recognises(head) else None
 
 
+@functools.cache
 def backend_for(binary_format: Format) -> Backend:
     """Return the backend of a format."""
-    return next(backend for backend in BACKENDS if binary_format == backend.FORMAT)
+    return cast(Backend, import_module(f"{__name__}.{BACKENDS[binary_format]}"))
 
 
 def format_of_system(system: str) -> Format | None:

@@ -25,6 +25,9 @@ COMMANDS = {
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
+COMPLETION = "_RELOCATE_COMPLETE"
+"""The variable by which a shell asks click for completions."""
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 HELP = """Find out why compiled Python packages do not load, on any system, from any system.
@@ -109,7 +112,7 @@ def main(args: Sequence[str] | None = None) -> int:
     _tolerate_any_encoding()
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        result = relocate.main(arguments, prog_name="relocate", standalone_mode=False)
+        result = relocate.main(arguments, prog_name="relocate", standalone_mode=False, complete_var=COMPLETION)
     except click.exceptions.Abort:
         return INTERRUPTED
     except click.ClickException as error:
@@ -118,17 +121,15 @@ def main(args: Sequence[str] | None = None) -> int:
     except RelocatorError as error:
         click.echo(f"error: {error.message}" + (f"\n  = help: {error.hint}" if error.hint else ""), err=True)
         return error.exit_code
-    except SystemExit as ending:
-        if isinstance(ending.__context__, BrokenPipeError):  # click's own answer to a reader that went away
-            return 0
-        raise
-    except Exception as error:  # the edge: whatever else comes up is our bug, and its reader is no programmer
-        from relocator.cli.mishap import apology, wants_traceback  # noqa: PLC0415  (start-up time)
-
-        if wants_traceback(arguments):
+    except SystemExit:
+        if COMPLETION in os.environ:
             raise
-        click.echo(apology(error), err=True)
-        return 5
+        return 0  # nothing of ours exits by itself: it is click's answer to a reader that went away while it wrote help
+    except Exception as error:  # the edge: whatever else comes up is our bug, and its reader is no programmer
+        from relocator.cli.mishap import CODE, told  # noqa: PLC0415  (start-up time)
+
+        click.echo(told(error, arguments), err=True)
+        return CODE
     return result if isinstance(result, int) else 0
 
 

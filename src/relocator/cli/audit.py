@@ -16,13 +16,25 @@ CERTAINTIES = {str(certainty): certainty for certainty in sorted(Certainty, reve
 
 @click.command("audit")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--fail-on", type=click.Choice([*SEVERITIES, "never"]), default="error", show_default=True, help="Exit with 1 from this severity on."
+@request(
+    "audit",
+    click.option("--select", metavar="RULE", multiple=True, help="Only these rules. Repeatable, or separated by commas."),
+    click.option("--ignore", metavar="RULE", multiple=True, help="Set these rules' findings apart. Repeatable, or separated by commas."),
+    click.option(
+        "--fail-on",
+        type=click.Choice([*SEVERITIES, "never"]),
+        default="error",
+        show_default=True,
+        help="Exit with 1 when there is a finding of this severity or above.",
+    ),
+    click.option(
+        "--certainty",
+        type=click.Choice([*CERTAINTIES]),
+        default="likely",
+        show_default=True,
+        help="Findings less certain than this do not count for the exit status.",
+    ),
 )
-@click.option("--certainty", type=click.Choice([*CERTAINTIES]), default="likely", show_default=True, help="... and from this certainty on.")
-@click.option("--select", metavar="RULE", multiple=True, help="Only these rules. Repeatable, or separated by commas.")
-@click.option("--ignore", metavar="RULE", multiple=True, help="Set these rules' findings apart. Repeatable, or separated by commas.")
-@request("audit")
 def command(
     *, paths: tuple[str, ...], fail_on: str, certainty: str, select: tuple[str, ...], ignore: tuple[str, ...], request: Request
 ) -> int:

@@ -23,7 +23,7 @@ def expand(typed: Sequence[str]) -> list[str]:
 
 
 def _listed() -> Iterator[str]:
-    for line in sys.stdin.buffer.read().splitlines():
+    for line in sys.stdin.buffer.read().splitlines() if sys.stdin else ():
         if line.strip():
             yield line.decode("utf-8", "surrogateescape").strip()
 

@@ -1,13 +1,12 @@
 """One look at each path, and the result where the user wants it."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from relocator.api import Progress
 from relocator.cli import mishap
 from relocator.cli.options import Request
-from relocator.cli.terminal import Meter, deliver, refuse_overwriting
+from relocator.cli.terminal import Meter, complain, deliver, refuse_overwriting
 from relocator.errors import UsageError
 from relocator.findings import Failure
 
@@ -21,6 +20,7 @@ def look_at(
     refuse_overwriting(request.printing.output, paths)
     found, failures = _gathered(paths, request, look)
     deliver(noun, request.printing, found, failures)
+    complain(failures)
     return found, max((failure.code for failure in failures), default=0)
 
 
@@ -37,7 +37,7 @@ def _gathered(
             except UsageError:
                 raise
             except Exception as error:  # the edge: one wheel that we stumble over must not cost the result for all others
-                if request.traceback or mishap.wants_traceback(sys.argv):
+                if request.traceback or mishap.wants_traceback():
                     raise
                 failures.append(mishap.failure(error, path))
             else:

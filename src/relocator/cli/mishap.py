@@ -16,10 +16,11 @@ def wants_traceback(arguments: Sequence[str] = ()) -> bool:
     return "--traceback" in arguments or os.environ.get("RELOCATOR_TRACEBACK", "") not in ("", "0")
 
 
-def apology(error: BaseException, subject: str = "") -> str:
-    """Return what to tell about an exception that nobody foresaw."""
-    about = f" while looking at {printable(subject)}" if subject else ""
-    return f"error: relocate failed{about}: {_what(error)}\n  = help: {_report()}"
+def told(error: BaseException, arguments: Sequence[str] = ()) -> str:
+    """Return what to tell about an exception that nobody foresaw: an apology, or the traceback when it is asked for."""
+    if wants_traceback(arguments):
+        return "".join(traceback.format_exception(error)).rstrip()
+    return f"error: relocate itself failed: {_what(error)}\n  = help: {_report()}"
 
 
 def failure(error: BaseException, subject: str) -> Failure:

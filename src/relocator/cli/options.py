@@ -9,6 +9,7 @@ import click
 from relocator.output import formats
 
 Function = Callable[..., Any]
+Option = Callable[[Function], Function]
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -19,8 +20,8 @@ class Printing(NamedTuple):
     form: str
     output: str
     """A file; "" and "-" are standard output."""
-    color: str
-    verbose: bool
+    color: str = "never"
+    verbose: bool = False
     quiet: bool = False
 
 
@@ -46,45 +47,62 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
     return int(number) * _UNITS[unit]
 
 
-def printing(noun: str, *, quiet: bool = False) -> Callable[[Function], Function]:
+def printing(noun: str, *more: Option) -> Callable[[Function], Function]:
     """Return a decorator that adds the options about printing and passes them on as one `printing`."""
-    choices = formats(noun)
-    added = [
-        click.option("--format", "form", type=click.Choice(choices), default=choices[0], show_default=True, help="Form of the output."),
-        click.option("--output", metavar="FILE", default="", help="Write to this file, which appears once it is complete."),
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="When to colour."),
-        click.option("-v", "--verbose", is_flag=True, help="Everything, nothing shortened."),
-    ]
-    if quiet:
-        added.append(click.option("-q", "--quiet", is_flag=True, help="Only the outcome, and no progress."))
-    return _packed(added, "printing", Printing, Printing._fields)
+    return _packed([*_printing(noun), *more], lambda values: {"printing": _taken(Printing, values)})
 
 
-def request(noun: str) -> Callable[[Function], Function]:
-    """Return a decorator that adds what every command that looks at packages is told, and passes it on as one `request`."""
-    added = [
+def request(noun: str, *more: Option) -> Callable[[Function], Function]:
+    """Return a decorator that adds what every command that looks at packages is told, and passes it on as one `request`.
+
+    `more` are the command's own options, told before those about printing.
+    """
+    about = [
         click.option("--target", metavar="TAG", default="", help="Judge for this platform tag instead of the package's own."),
         click.option("--search", metavar="DIR", multiple=True, help="Look for libraries here too, last of all. Repeatable."),
         click.option("--max-size", callback=size, metavar="SIZE", help="Refuse archives that inflate to more than this.  [default: 16G]"),
         click.option("--traceback", is_flag=True, hidden=True, help="Show where an internal error happened."),
     ]
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Only the verdicts, and no progress." if noun == "audit" else "No progress.")
 
-    def decorate(function: Function) -> Function:
-        return printing(noun, quiet=True)(_packed(added, "request", Request, Request._fields)(function))
+    def pack(values: dict[str, Any]) -> dict[str, Any]:
+        values["printing"] = _taken(Printing, values)
+        return {"request": _taken(Request, values)}
 
-    return decorate
+    return _packed([*about, *more, *_printing(noun), COLOR, verbose("Everything, nothing shortened."), quiet], pack)
 
 
-def _packed(
-    options: Sequence[Callable[[Function], Function]], name: str, noun: Callable[..., Any], fields: tuple[str, ...]
-) -> Callable[[Function], Function]:
-    """Return a decorator that adds options and hands them to the function as one argument."""
+def verbose(told: str) -> Option:
+    """Return the option -v, with what it does."""
+    return click.option("-v", "--verbose", is_flag=True, help=told)
+
+
+COLOR: Option = click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="When to colour."
+)
+
+
+def _printing(noun: str) -> list[Option]:
+    choices = formats(noun)
+    return [
+        click.option("--format", "form", type=click.Choice(choices), default=choices[0], show_default=True, help="Form of the output."),
+        click.option("--output", metavar="FILE", default="", help="Write to this file, which appears once it is complete."),
+    ]
+
+
+def _taken(noun: Any, values: dict[str, Any]) -> Any:
+    """Make a noun of the values that bear its fields' names, and take them out."""
+    return noun(**{field: values.pop(field) for field in noun._fields if field in values})
+
+
+def _packed(options: Sequence[Option], pack: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Function], Function]:
+    """Return a decorator that adds options and hands their values to the function as `pack` bundles them."""
 
     def decorate(function: Function) -> Function:
         @wraps(function)
         def command(**values: Any) -> Any:
-            packed = {field: values.pop(field) for field in fields if field in values}
-            return function(**values, **{name: noun(**packed)})
+            bundle = pack(values)
+            return function(**values, **bundle)
 
         decorated: Function = command
         for option in reversed(options):

@@ -1,6 +1,7 @@
 """What only a terminal has: colours, a progress line, a pager, a reader that may go away."""
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ import click
 from relocator.api import Progress, Step
 from relocator.cli.options import Printing
 from relocator.errors import ContainerError, UsageError
+from relocator.findings import Failure
 from relocator.output import renderer
 from relocator.paint import Style, View, plain, printable
 
@@ -25,6 +27,9 @@ _COLOURS = {
     "strong": {"bold": True},
     "dim": {"dim": True},
 }
+GONE = (errno.EPIPE, errno.EINVAL)
+"""What writing to a reader that went away ends with: on POSIX, and on Windows."""
+
 PERIOD = 0.1
 """Seconds between two states of the progress line, and before the first."""
 
@@ -109,14 +114,27 @@ def deliver(noun: str, printing: Printing, *values: object) -> None:
 def write(text: str, printing: Printing) -> None:
     """Write to a file, or to standard output; a reader that went away is no error."""
     if not _on_stdout(printing.output):
-        _replace(Path(printing.output), text)
+        _replace(Path(os.path.realpath(printing.output)), text)
+        return
+    if sys.stdout is None:  # closed by whoever started us
         return
     try:
-        click.echo(text, nl=False, color=True)  # whatever colour there is was asked for by `view`
-        if sys.stdout:
-            sys.stdout.flush()
-    except BrokenPipeError:
+        click.echo(text, sys.stdout, nl=False, color=True)  # whatever colour there is was asked for by `view`
+    except OSError as error:
         _let_go()
+        if error.errno not in GONE:
+            raise _unwritable("standard output", error) from error
+
+
+def _unwritable(place: str, error: OSError) -> ContainerError:
+    return ContainerError(f"cannot write {place}: {error.strerror}", "the place must exist, be writable and have room")
+
+
+def complain(failures: Sequence[Failure]) -> None:
+    """Say on standard error what could not be looked at, wherever the result went."""
+    if sys.stderr:
+        with contextlib.suppress(BrokenPipeError):
+            click.echo(renderer("text", "failures")(failures, View()), sys.stderr, nl=False)
 
 
 def _on_stdout(output: str) -> bool:
@@ -139,7 +157,7 @@ def _replace(path: Path, text: str) -> None:
         if not special:
             draft.replace(path)
     except OSError as error:
-        raise ContainerError(f"cannot write {printable(str(path))}: {error.strerror}", "the folder must exist and be writable") from error
+        raise _unwritable(printable(str(path)), error) from error
     finally:
         if not special:
             draft.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from relocator import metadata
 from relocator.buffer import Buffer
 from relocator.containers.entry import Entry
 from relocator.files import FileBuffer
+from relocator.inflating import Wanted, everything
 from relocator.model import ContainerFacts, Distribution, Member, Problem
 
 
@@ -29,7 +30,7 @@ class File:
         self._path = os.path.realpath(subject)
         self._member = Member(os.path.basename(subject), len(data), os.stat(subject).st_mode)  # noqa: PTH116, PTH119
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield the file."""
         yield Entry(self._member, installed(self._path), self._data)
 
@@ -63,7 +64,7 @@ class Folder:
         self._folder_links: list[tuple[str, str]] = []
         self._distributions: list[Distribution] = []
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield every file once, folder by folder."""
         for name, path in self._walk():
             try:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol, Self
 
 from relocator.buffer import Buffer
+from relocator.inflating import Wanted, everything
 from relocator.model import ContainerFacts, Member
 
 MAX_SIZE = 16 << 30
@@ -23,8 +24,8 @@ class Entry(NamedTuple):
 class Container(Protocol):
     """An opened container; a context manager that closes what it holds open."""
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every file once, in the container's own order."""
+    def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
+        """Yield every file once, in the container's own order; of a large one that is not `wanted` only the first bytes may be at hand."""
 
     def facts(self) -> ContainerFacts:
         """Return what the container says about itself; complete once `entries` is exhausted."""

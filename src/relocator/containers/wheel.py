@@ -9,7 +9,7 @@ from relocator import metadata
 from relocator.archives import open_archive
 from relocator.containers.entry import Entry
 from relocator.files import FileBuffer
-from relocator.inflating import Content, contents
+from relocator.inflating import Content, Head, Wanted, contents, everything
 from relocator.model import PREFIX, ContainerFacts, Distribution, Member, Problem, RecordRow
 from relocator.records import parse_record
 
@@ -17,7 +17,8 @@ SITE = f"{PREFIX}/lib/python3/site-packages"
 """Where a wheel's modules lie once installed. Purelib and platlib are one: only Fedora's own Python ever told them apart."""
 
 _LABEL = frozenset("0123456789abcdefghijklmnopqrstuvwxyz_.")
-_INFO_FILES = ("METADATA", "WHEEL", "RECORD")
+_NAME_FAULT = "has a file name that is none of a wheel, NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+_INFO_FILES = ("METADATA", "WHEEL", "RECORD", "entry_points.txt")
 
 
 class WheelName(NamedTuple):
@@ -61,7 +62,7 @@ class Wheel:
         file_name = subject.replace("\\", "/").rpartition("/")[2]
         self._name = parse_wheel_name(file_name)
         if self._name is None:
-            self._problems.append(Problem("metadata", "", f"{file_name} is no file name of a wheel: NAME-VERSION-PYTHON-ABI-PLATFORM.whl"))
+            self._problems.append(Problem("metadata", "", f"{_NAME_FAULT}: {file_name}"))
         self._dist_info = self._find_dist_info()
         self._info: dict[str, bytes] = {}
         self._members: list[Member] = []
@@ -71,9 +72,9 @@ class Wheel:
         """Whether some .dist-info folder has a WHEEL: what makes a wheel of an archive, whatever its name."""
         return any(member.name.endswith(".dist-info/WHEEL") and member.name.count("/") == 1 for member in self._archive.members)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every file once, in the archive's order; raise ContainerError when memory does not suffice."""
-        for content in contents(self._archive):
+    def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
+        """Yield every file once, in the archive's order, see `Container`; raise ContainerError when memory does not suffice."""
+        for content in contents(self._archive, wanted):
             self._problems += content.problems
             self._problems += _type_problems(content)
             if content.member.is_folder:
@@ -81,13 +82,13 @@ class Wheel:
             member = _member(content)
             self._members.append(member)
             folder, _, name = member.name.partition("/")
-            if folder == self._dist_info and name in _INFO_FILES and content.data is not None:
-                self._info[name] = bytes(content.data)
+            if folder == self._dist_info and name in _INFO_FILES and content.data is not None and not isinstance(content.data, Head):
+                self._info[name] = bytes(content.data[:])
             yield Entry(member, self._installed(member.name), content.data)
 
     def facts(self) -> ContainerFacts:
         """Return what the wheel says about itself; complete once `entries` is exhausted."""
-        problems = [*self._problems, *self._missing_files()]
+        problems = [*self._problems, *self._file_problems()]
         record = self._record(problems)
         headers = metadata.parse_headers(self._info.get("WHEEL", b""))
         return ContainerFacts(
@@ -119,25 +120,33 @@ class Wheel:
             if slash and folder.endswith(".dist-info")
         }
         if not folders:
-            self._problems.append(Problem("metadata", "", "there is no .dist-info folder"))
+            self._problems.append(Problem("metadata", "", "has no .dist-info folder"))
             return ""
         own = [folder for folder in folders if self._names_this(folder)]
         if len(folders) > 1:
-            self._problems.append(Problem("metadata", "", f"there are {len(folders)} .dist-info folders: {', '.join(list(folders)[:4])}"))
+            self._problems.append(Problem("metadata", "", f"has {len(folders)} .dist-info folders: {', '.join(list(folders)[:4])}"))
         elif self._name and not own:
             (folder,) = folders
-            self._problems.append(Problem("metadata", folder, f"{folder} is not that of {self._name.name}, which the file is named for"))
+            self._problems.append(Problem("metadata", folder, f"is not that of {self._name.name}, which the file is named for"))
         return (own or list(folders))[0]
 
     def _names_this(self, folder: str) -> bool:
         return self._name is not None and metadata.normalised(metadata.split_dist_info(folder)[0]) == metadata.normalised(self._name.name)
 
-    def _missing_files(self) -> Iterator[Problem]:
+    def _file_problems(self) -> Iterator[Problem]:
         present = {member.name for member in self._members}
         for name in ("METADATA", "WHEEL"):
             path = f"{self._dist_info}/{name}"
             if self._dist_info and path not in present:
-                yield Problem("metadata", path, f"there is no {name}")
+                yield Problem("metadata", path, "is missing")
+        path = f"{self._dist_info}/RECORD"
+        if path in present and "RECORD" not in self._info:
+            yield Problem("record", path, "cannot be read")
+        if fault := metadata.entry_point_fault(self._info.get("entry_points.txt", b"")):
+            yield Problem("entry-points", f"{self._dist_info}/entry_points.txt", fault)
+        headers = metadata.parse_headers(self._info.get("METADATA", b""))
+        for path in metadata.missing_license_files(headers, self._dist_info, present):
+            yield Problem("license-file", path, "METADATA names it as a License-File")
 
     def _record(self, problems: list[Problem]) -> tuple[RecordRow, ...] | None:
         if "RECORD" not in self._info:
@@ -165,7 +174,7 @@ class Wheel:
         if not folder.endswith(".data") or not inner:
             return f"{SITE}/{name}"
         if key not in ("purelib", "platlib", "scripts", "headers", "data"):
-            self._problems.append(Problem("metadata", f"{folder}/{key}", f"installers have no place called {key}"))
+            self._problems.append(Problem("metadata", f"{folder}/{key}", "is a place that installers do not know"))
             return f"{SITE}/{name}"
         distribution = folder.partition("-")[0]
         places = {"scripts": f"{PREFIX}/bin", "headers": f"{PREFIX}/include/{distribution}", "data": PREFIX}
@@ -196,6 +205,6 @@ def _purelib(headers: tuple[tuple[str, str], ...], member: str, problems: list[P
     if not versions:
         problems.append(Problem("metadata", member, "has no Wheel-Version"))
     elif versions[0].partition(".")[0] != "1":
-        problems.append(Problem("metadata", member, f"Wheel-Version is {versions[0]}, which installers refuse"))
+        problems.append(Problem("metadata", member, f"has Wheel-Version {versions[0]}, which installers refuse"))
     found = metadata.values(headers, "root-is-purelib")
     return found[0].lower() == "true" if found else None

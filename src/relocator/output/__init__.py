@@ -1,14 +1,21 @@
-"""Pure renderers: a value to text. A module declares in RENDERS the nouns that it renders; the table here is what `--format` offers."""
+"""Pure renderers: a value to text. The table says which module renders what; its function is called `render_` and the noun's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "text": ("audit", "show", "tree", "rules", "explain"),
-    "json": ("audit", "show", "tree", "rules", "explain"),
-    "mermaid": ("tree",),
+OUTPUTS: Mapping[str, Mapping[str, str]] = {
+    "text": {
+        "audit": "text.audit",
+        "show": "text.show",
+        "tree": "text.tree",
+        "rules": "text.rules",
+        "explain": "text.rules",
+        "failures": "text.failures",
+    },
+    "json": dict.fromkeys(("audit", "show", "tree", "rules", "explain"), "json"),
+    "mermaid": {"tree": "mermaid"},
 }
-"""Module of this package to the nouns that it renders; kept here so that `--help` need not import them, and checked by a test."""
+"""Format to noun to module; kept here so that `--help` need not import them, and checked by a test."""
 
 
 def formats(noun: str) -> tuple[str, ...]:
@@ -18,5 +25,5 @@ def formats(noun: str) -> tuple[str, ...]:
 
 def renderer(name: str, noun: str) -> Callable[..., str]:
     """Return the function by which a format renders a noun."""
-    found: Callable[..., str] = import_module(f"relocator.output.{name}").RENDERS[noun]
+    found: Callable[..., str] = getattr(import_module(f"relocator.output.{OUTPUTS[name][noun]}"), f"render_{noun}")
     return found

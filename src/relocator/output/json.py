@@ -42,13 +42,10 @@ def render_rules(rules: Sequence[Rule], view: View) -> str:
     return _dumped({"schema_version": SCHEMA_VERSION, "tool": _tool(), "rules": [_rule(rule) for rule in rules]})
 
 
-def render_page(rules: Sequence[Rule], view: View) -> str:
+def render_explain(rules: Sequence[Rule], view: View) -> str:
     """Render the catalogue's entries for these rules, each with its page in Markdown."""
     entries = [{**_rule(rule), "page": page(rule.name)} for rule in rules]
     return _dumped({"schema_version": SCHEMA_VERSION, "tool": _tool(), "rules": entries})
-
-
-RENDERS = {"audit": render_audit, "show": render_show, "tree": render_tree, "rules": render_rules, "explain": render_page}
 
 
 # ---- the frame

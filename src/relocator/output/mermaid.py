@@ -26,9 +26,6 @@ def render_tree(forests: Sequence[Forest], failures: Sequence[Failure], view: Vi
     return "\n".join(lines) + "\n"
 
 
-RENDERS = {"tree": render_tree}
-
-
 def _forest(forest: Forest, prefix: str) -> list[str]:
     title = forest.container.subject.replace("\\", "/").rpartition("/")[2] + (f" for {forest.target.tag}" if forest.target.tag else "")
     nodes: dict[tuple[str, str], str] = {}

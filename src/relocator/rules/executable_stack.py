@@ -19,9 +19,11 @@ whole process an executable stack, which turns a buffer overflow into a way to r
 
 ## How to fix it
 
-`relocate repair` clears the flag: one byte. Almost never is the stack really meant to run code. The usual cause is an assembler source
-that does not say that it needs no such stack; add `.section .note.GNU-stack,"",%progbits` to it, or link with `-Wl,-z,noexecstack`. Code
-that takes the address of a nested function, a GNU extension of C, does need it and has to be rewritten.
+`relocate repair` clears the flag: one byte. A header that is missing only the linker can make.
+
+Almost never is the stack really meant to run code. The usual cause is an assembler source that does not say that it needs no such stack;
+add `.section .note.GNU-stack,"",%progbits` to it, or link with `-Wl,-z,noexecstack`. Code that takes the address of a nested function, a
+GNU extension of C, does need it and has to be rewritten.
 
 ## When it is fine
 
@@ -43,8 +45,8 @@ loongarch64, ppc64 and ppc64le it does not.
 
 from collections.abc import Iterator
 
-from relocator.backends.linux.load import libc_of
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.libc import libc_of
 from relocator.model import Format, Survey
 from relocator.native import ElfFacts
 
@@ -72,8 +74,8 @@ def check(survey: Survey) -> Iterator[Finding]:
             Certainty.CERTAIN,
             "asks for an executable stack",
             Where(binary.member, image.arch, "PT_GNU_STACK", None, _letters(flags), label=label),
-            help="let `relocate repair` clear the flag, or link with -Wl,-z,noexecstack",
-            repaired_by="repair",
+            help=("let `relocate repair` clear the flag, or " if flags is not None else "") + "link with -Wl,-z,noexecstack",
+            repaired_by="repair" if flags is not None else "",
         )
 
 

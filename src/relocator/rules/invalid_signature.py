@@ -35,7 +35,8 @@ hardened runtime, and to whoever notarises an application that holds the file.
 ## How it decides
 
 By hashing each page that the signature's CodeDirectory covers and comparing, for each slice and each directory. Whether the certificate of
-a signed file is valid is not judged, nor files that no loader maps, such as debug symbols.
+a signed file is valid is not judged, nor files that no loader maps, such as debug symbols, nor files for iOS, which are signed anew when
+the application is built. A signature whose ad-hoc flag is unset and that has no certificate is one of `ldid`, and passes.
 
 ## References
 
@@ -55,11 +56,14 @@ from relocator.native import MachOFacts, Signature
 LOADED = frozenset({"library", "bundle", "program"})
 """Kinds of files that are mapped to be run."""
 
+PLATFORMS = ("", "macos", "maccatalyst")
+"""Platforms whose files run as a package brings them; for iOS and its kin the application's build signs everything anew."""
+
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each slice that the kernel would refuse or kill for its signature."""
     for binary, image in survey.images():
-        if not isinstance(image.native, MachOFacts) or image.kind not in LOADED:
+        if not isinstance(image.native, MachOFacts) or image.kind not in LOADED or image.native.platform not in PLATFORMS:
             continue
         signature = image.native.signature
         needs_one = image.arch.startswith("arm64")

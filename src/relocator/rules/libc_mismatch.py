@@ -42,8 +42,8 @@ The need for the foreign loader is not reported as a missing library again.
 
 from collections.abc import Iterator
 
-from relocator.backends.linux.libc import evidence_of_libc
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.libc import evidence_of_libc
 from relocator.model import Format, Survey
 
 

@@ -53,8 +53,8 @@ By the needs' names. Whether the library would be found makes no difference. It 
 import re
 from collections.abc import Iterator
 
-from relocator.backends.linux.libc import evidence_of_libc
 from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.libc import evidence_of_libc
 from relocator.model import Binary, Format, Image, Survey
 from relocator.native import MachOFacts
 from relocator.places import place_in

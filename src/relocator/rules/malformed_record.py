@@ -14,7 +14,7 @@ is removed.
 
 ## Example
 
-    error[malformed-record]: the hash is one that the specification forbids
+    error[malformed-record]: has a hash that the specification forbids
       demo-1.0.dist-info/RECORD, hash md5=1B2M2Y8AsgTpgAmY7PhCfg: line 1, demo/__init__.py
       = help: `relocate repair` writes RECORD anew
       = more: relocate explain malformed-record
@@ -79,7 +79,7 @@ def check(survey: Survey) -> Iterator[Finding]:
             yield _finding(problem.message, Where(problem.member, "", "RECORD" if problem.kind == "record" else ".dist-info"))
     if facts.record is None:
         if not any(problem.kind == "record" for problem in facts.problems):
-            yield _finding("there is no RECORD", Where(field="RECORD"))
+            yield _finding("has no RECORD", Where(field="RECORD"))
         return
     own = f"{facts.dist_info}/RECORD"
     unhashed = {f"{facts.dist_info}/{name}" for name in WITHOUT_HASH}
@@ -88,47 +88,47 @@ def check(survey: Survey) -> Iterator[Finding]:
         for fault in _faults(row, own, unhashed):
             yield _finding(fault.message, _where(own, row, fault), fault.severity)
         if row.path in seen:
-            yield _finding("the same path has two rows", Where(own, "", "path", row.line - 1, row.path))
+            yield _finding("has two rows for the same path", Where(own, "", "path", row.line - 1, row.path))
         seen.add(row.path)
     if own not in seen:
-        yield _finding("RECORD does not list itself", Where(own, "", "path"), Severity.WARNING)
+        yield _finding("does not list itself", Where(own, "", "path"), Severity.WARNING)
 
 
 def _faults(row: RecordRow, own: str, unhashed: set[str]) -> Iterator[Fault]:
     yield from _path_faults(row.path)
     if row.path in unhashed:
         if row.path == own and (row.hash or row.size):
-            yield Fault(Severity.WARNING, "hash", "RECORD has a hash or size for itself", row.hash or row.size)
+            yield Fault(Severity.WARNING, "hash", "has a hash or size for itself", row.hash or row.size)
         return
     if not row.path.endswith("/"):
         yield from _hash_faults(row.hash)
     if row.size and not (row.size.isascii() and row.size.isdecimal()):
-        yield Fault(Severity.ERROR, "size", "the size is no number of bytes", row.size)
+        yield Fault(Severity.ERROR, "size", "has a size that is no number of bytes", row.size)
 
 
 def _path_faults(path: str) -> Iterator[Fault]:
     plain = path.replace("\\", "/")
     if not path:
-        yield Fault(Severity.ERROR, "path", "the path is empty", path)
+        yield Fault(Severity.ERROR, "path", "has a row without a path", path)
     elif plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/"):
-        yield Fault(Severity.ERROR, "path", "the path leads out of the archive", path)
+        yield Fault(Severity.ERROR, "path", "has a path that leads out of the archive", path)
     elif "\\" in path:
-        yield Fault(Severity.WARNING, "path", "the path has backslashes", path)
+        yield Fault(Severity.WARNING, "path", "has a path with backslashes", path)
     elif path.endswith("/"):
-        yield Fault(Severity.WARNING, "path", "there is a row for a folder", path)
+        yield Fault(Severity.WARNING, "path", "has a row for a folder", path)
 
 
 def _hash_faults(value: str) -> Iterator[Fault]:
     algorithm, equals, digest = value.partition("=")
     if not value:
-        yield Fault(Severity.ERROR, "hash", "the row has no hash", value)
+        yield Fault(Severity.ERROR, "hash", "has a row without a hash", value)
     elif not equals or algorithm not in HASHES:
         known = algorithm in ("md5", "sha1", "sha224")
-        yield Fault(Severity.ERROR, "hash", f"the hash is one that the specification {'forbids' if known else 'does not know'}", value)
+        yield Fault(Severity.ERROR, "hash", f"has a hash that the specification {'forbids' if known else 'does not know'}", value)
     elif not digest or not set(digest.rstrip("=")) <= DIGITS:
-        yield Fault(Severity.ERROR, "hash", "the digest is no URL-safe base64", value)
+        yield Fault(Severity.ERROR, "hash", "has a digest that is no URL-safe base64", value)
     elif digest.endswith("="):
-        yield Fault(Severity.WARNING, "hash", "the digest is padded", value)
+        yield Fault(Severity.WARNING, "hash", "has a padded digest", value)
 
 
 def _where(own: str, row: RecordRow, fault: Fault) -> Where:

@@ -41,10 +41,11 @@ program that need not be installed. A finding on a program or a data file is mil
 ## How it decides
 
 By running the loader's own search for every extension module, program and library over the package as it lies once installed. The trail
-is what that search tried. The verdict on a library is taken from the loads of the extension modules that bring it; only where none does,
-from those of programs and other libraries; a library that nothing brings is opened alone. Weak needs are left out, since the loader does,
-and delayed ones, which fail only when they are used. It is certain when the package has no dependencies and no Python code that loads
-libraries, else likely. Under a tag of the build machine (linux_x86_64) it is merely possible: such a wheel is still to be repaired.
+is what that search tried. A library that is there and cannot be read is `unreadable-binary`. The verdict on a library is taken from the
+loads of the extension modules that bring it; only where none does, from those of programs and other libraries; a library that nothing
+brings is opened alone. Weak needs are left out, since the loader does, and delayed ones, which fail only when they are used. It is
+certain when the package has no dependencies and no Python code that loads libraries, else likely. Under a tag of the build machine
+(linux_x86_64) it is merely possible: such a wheel is still to be repaired.
 
 ## References
 
@@ -65,7 +66,10 @@ from relocator.places import need_place, trail, unmet
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each need that nothing meets."""
+    damaged = {file.path for file in survey.unreadable}
     for resolution in unmet(survey):
+        if any(tried.place in damaged for tried in resolution.tried):
+            continue  # unreadable-binary tells of it
         present = _present(survey, resolution)
         message = f"needs a library that is neither in the package nor promised by {survey.target.tag}"
         if present:
@@ -110,9 +114,12 @@ def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
         return "copy it into the package: `relocate repair --search DIR` does, with the folder that holds it; or link it statically"
     if present[0].format == Format.PE:
         return "put the library beside the module, or add its folder with os.add_dll_directory before the import"
-    origin = "$ORIGIN" if present[0].format == Format.ELF else "@loader_path"
     way = posixpath.relpath(posixpath.dirname(present[0].path), posixpath.dirname(resolution.importer))
-    return f"give the file that needs it the search path {origin if way == '.' else f'{origin}/{way}'}"
+    step = "" if way == "." else f"/{way}"
+    if present[0].format == Format.MACHO:
+        leaf = present[0].path.rpartition("/")[2]
+        return f"change the need to @loader_path{step}/{leaf} (install_name_tool -change), or link with an @rpath name and an -rpath"
+    return f"give the file that needs it the search path $ORIGIN{step}"
 
 
 RULE = Rule("missing-library", "Linkage", Severity.ERROR, check, needs_promise=True)

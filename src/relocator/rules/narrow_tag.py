@@ -11,7 +11,7 @@ Installers on systems between the two pass the wheel over and build from source,
 
 ## Example
 
-    note[narrow-tag]: the binaries allow a more portable tag
+    note[narrow-tag]: has binaries that allow a more portable tag
       (the whole package), Tag manylinux_2_28_x86_64: manylinux_2_17_x86_64 and manylinux2014_x86_64 would do
       = help: `relocate repair` gives the wheel the better tag
       = more: relocate explain narrow-tag
@@ -51,7 +51,7 @@ def check(survey: Survey) -> Iterator[Finding]:
             "narrow-tag",
             Severity.NOTE,
             Certainty.CERTAIN,
-            "the binaries allow a more portable tag",
+            "has binaries that allow a more portable tag",
             Where(field="Tag", value=survey.target.tag, label=f"{' and '.join(best_tags(survey))} would do"),
             help="`relocate repair` gives the wheel the better tag",
             repaired_by="repair",

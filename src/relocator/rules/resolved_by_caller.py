@@ -24,7 +24,7 @@ imports come in another order, or when the module's DT_RPATH becomes a DT_RUNPAT
 ## How to fix it
 
 Give the file a search path of its own, such as `$ORIGIN` or `@loader_path` where all libraries lie in one folder. `relocate repair
---fix-notes` does.
+--fix-notes` does. On Windows, which has no search paths in files, put the DLLs into one folder.
 
 ## When it is fine
 
@@ -50,23 +50,24 @@ from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Survey
 from relocator.places import dependent, need_place, trail
 
+LOADED = "already loaded"
+"""How the loaders' trails begin to tell of what is in the process."""
+
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each need that is met only in company."""
     for missing, root, met in dependent(survey):
-        failing = survey.binary_at(root)
-        alone = root == missing.importer or failing is None
+        failing = survey.binary_at(root) if root != missing.importer else None
+        windows = survey.target.os == "windows"
         yield Finding(
             "resolved-by-caller",
             Severity.NOTE,
             Certainty.CERTAIN,
             "finds a library only through the file that loads it",
-            need_place(survey, missing, f"found through {met.via}"),
-            ()
-            if alone or failing is None
-            else (Where(failing.member, missing.arch, label="brings it too, and does not find the library"),),
-            "give it a search path of its own: `relocate repair --fix-notes` does",
-            "repair",
+            need_place(survey, missing, "found when loaded before" if met.via.startswith(LOADED) else f"found through {met.via}"),
+            () if failing is None else (Where(failing.member, missing.arch, label="brings it too, and does not find the library"),),
+            "put both DLLs into one folder" if windows else "give it a search path of its own: `relocate repair --fix-notes` does",
+            "" if windows else "repair",
             trail(missing, survey),
         )
 

@@ -13,7 +13,7 @@ looks for means that the wheel is never chosen.
 
 ## Example
 
-    error[tag-disagreement]: the file name and WHEEL disagree about the tags
+    error[tag-disagreement]: disagrees with the file name about the tags
       demo-1.0.dist-info/WHEEL, Tag py3-none-linux_x86_64: only in WHEEL
         also demo-1.0.dist-info/WHEEL, Tag py3-none-manylinux_2_28_x86_64: only in the file name
       = help: `relocate repair` writes both the file name and WHEEL
@@ -65,17 +65,17 @@ def check(survey: Survey) -> Iterator[Finding]:
 
 def _malformed(declared: tuple[str, ...], wheel: str) -> Iterator[Finding]:
     if not declared:
-        yield _finding("WHEEL names no tag", Where(wheel, "", "Tag"))
+        yield _finding("names no tag", Where(wheel, "", "Tag"))
     for position, tag in enumerate(declared):
         if len(tag.split("-")) != 3:
-            yield _finding("WHEEL has a malformed tag", Where(wheel, "", "Tag", position, tag, label="not PYTHON-ABI-PLATFORM"))
+            yield _finding("has a malformed tag", Where(wheel, "", "Tag", position, tag, label="not PYTHON-ABI-PLATFORM"))
 
 
 def _differing(named: set[str], declared: set[str], wheel: str) -> Iterator[Finding]:
     places = [Where(wheel, "", "Tag", None, tag, label="only in WHEEL") for tag in sorted(declared - named)]
     places += [Where(wheel, "", "Tag", None, tag, label="only in the file name") for tag in sorted(named - declared)]
     if named and declared and places:
-        yield _finding("the file name and WHEEL disagree about the tags", places[0], tuple(places[1:]))
+        yield _finding("disagrees with the file name about the tags", places[0], tuple(places[1:]))
 
 
 def _expanded(tags: Iterable[str]) -> Iterator[str]:

@@ -7,8 +7,8 @@ that is not in the package and that not every Python of the tag ships.
 
 ## Why it matters
 
-CPython brings `vcruntime140.dll`, since 3.8 also `vcruntime140_1.dll`, and nothing else. Windows has the rest only where some installer
-put the redistributable package. On a fresh machine, in a container or a sandbox:
+CPython brings `vcruntime140.dll`, since 3.9 also `vcruntime140_1.dll` on x64, and nothing else. Windows has the rest only where some
+installer put the redistributable package. On a fresh machine, in a container or a sandbox:
 
     ImportError: DLL load failed while importing _core: The specified module could not be found.
 
@@ -19,7 +19,10 @@ The message never says which module.
     warning[unbundled-msvc-runtime]: needs a part of the Visual C++ runtime that nobody brings
       demo/_core.cp312-win_amd64.pyd (amd64), import MSVCP140.dll
         searched, in this order:
-          MSVCP140.dll: not promised (default directories)
+          MSVCP140.dll: absent (loaded modules, KnownDLLs)
+          demo/MSVCP140.dll: absent (directory of demo/_core.cp312-win_amd64.pyd)
+          MSVCP140.dll: not known (application's directory)
+          MSVCP140.dll: not promised (System32)
       = help: run `relocate repair` with the folder of the redistributable DLLs as --search, or link with /MT
       = more: relocate explain unbundled-msvc-runtime
 
@@ -59,7 +62,7 @@ RUNTIME = re.compile(r"(msvc[rp]|vcruntime|concrt|vcomp|vcamp|vccorlib|atl|mfcm?
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each need for the Visual C++ runtime that neither the package nor Python meets."""
-    for resolution in judged(survey):
+    for resolution in judged(survey) if survey.target.os == "windows" else ():
         if resolution.how not in (How.MISSING, How.OUTSIDE) or not RUNTIME.fullmatch(resolution.needed.name.casefold()):
             continue
         found = resolution.how == How.OUTSIDE

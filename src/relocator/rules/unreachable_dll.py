@@ -15,9 +15,12 @@ Since Python 3.8 a module's DLLs are searched in the folder of the module, the f
 
     error[unreachable-dll]: needs a DLL that the package has where Python does not search
       demo/_core.cp312-win_amd64.pyd (amd64), import foo.dll
-        also demo/bin/foo.dll (amd64): has that name
+        also demo/bin/foo.dll (amd64), has that name
         searched, in this order:
-          demo/foo.dll: absent (folder of demo/_core.cp312-win_amd64.pyd)
+          foo.dll: absent (loaded modules, KnownDLLs)
+          demo/foo.dll: absent (directory of demo/_core.cp312-win_amd64.pyd)
+          foo.dll: not known (application's directory)
+          foo.dll: not promised (System32)
       = help: put the DLL beside the module, or give its folder to os.add_dll_directory before the import
       = more: relocate explain unreachable-dll
 

@@ -53,11 +53,10 @@ def check(survey: Survey) -> Iterator[Finding]:
     facts = survey.container
     if facts.record is None:
         return
-    recorded = {_plain(row.path) for row in facts.record}
+    recorded = {_plain(row.path) for row in facts.record} | {f"{facts.dist_info}/{name}" for name in EXEMPT}
     present = {_plain(member.name) for member in facts.members}
-    exempt = {f"{facts.dist_info}/{name}" for name in EXEMPT}
     for member in facts.members:
-        if _plain(member.name) not in recorded | exempt:
+        if _plain(member.name) not in recorded:
             yield _finding("is not listed in RECORD", Where(member.name, "", "RECORD", label="no row has this path"))
     for row in facts.record:
         if _plain(row.path) not in present and not row.path.endswith("/"):

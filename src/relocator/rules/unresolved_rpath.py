@@ -59,7 +59,7 @@ PREFIX = "@rpath/"
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each @rpath need that nothing meets."""
     alone = not survey.hints and not any(distribution.requires for distribution in survey.container.distributions)
-    for resolution in unmet(survey):
+    for resolution in unmet(survey) if survey.target.os in ("macos", "ios") else ():
         name = resolution.needed.name
         if not name.startswith(PREFIX):
             continue

@@ -19,7 +19,7 @@ other contents than those that are installed: an archive with two members of one
 ## Example
 
     error[unsafe-member]: has a name that is not safe on every system
-      ../../bin/tool: leads out of the archive
+      ../../bin/tool, leads out of the archive
       = help: build the wheel again with a build backend that writes plain names
       = more: relocate explain unsafe-member
 

@@ -83,10 +83,9 @@ class Versions(NamedTuple):
 
 def read_dynamic(file: ElfFile) -> Dynamic | None:
     """Return the dynamic section, None when there is none; raise UnreadableBinary when it or its strings are cut."""
-    programs = [program for program in file.programs if program.type == PT_DYNAMIC]
-    if not programs:
+    program = file.last(PT_DYNAMIC)
+    if program is None:
         return None
-    program = programs[-1]  # as in glibc and musl
     size = min(program.filesz, _MOST_DYNAMIC)
     size -= size % file.shape.dynamic.size
     values: dict[int, int] = {}

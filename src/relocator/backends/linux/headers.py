@@ -79,8 +79,12 @@ class ElfFile:
         self.loads = tuple(program for program in programs if program.type == PT_LOAD)
 
     def first(self, kind: int) -> Program | None:
-        """Return the first program header of a type."""
+        """Return the first program header of a type: the kernel takes that one."""
         return next((program for program in self.programs if program.type == kind), None)
+
+    def last(self, kind: int) -> Program | None:
+        """Return the last program header of a type: the dynamic loaders take that one."""
+        return next((program for program in reversed(self.programs) if program.type == kind), None)
 
     def place(self, address: int, size: int, field: str) -> tuple[int, int]:
         """Return the file offset of an address, and how many of the file's bytes its segment holds from there.

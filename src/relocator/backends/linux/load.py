@@ -2,12 +2,11 @@
 
 from relocator.backends.linux.bionic import Bionic
 from relocator.backends.linux.glibc import Glibc
-from relocator.backends.linux.libc import evidence_of_libc
 from relocator.backends.linux.linker import Linker, image_of
 from relocator.backends.linux.musl import Musl
+from relocator.libc import libc_of
 from relocator.loading import Process, World
-from relocator.model import Binary, Image, Load
-from relocator.target import Target
+from relocator.model import Binary, Load
 
 _MODELS: dict[str, type[Linker]] = {"glibc": Glibc, "musl": Musl, "bionic": Bionic}
 
@@ -19,15 +18,3 @@ def load(root: Binary, arch: str, world: World, process: Process) -> Load:
     """
     libc = libc_of(image_of(root, arch), process.target)
     return _MODELS[libc](root, arch, world, process).load()
-
-
-def libc_of(image: Image, target: Target) -> str:
-    """Return "glibc", "musl" or "bionic": as the target says, else as the image's own marks tell, else glibc."""
-    if target.libc in _MODELS:
-        return target.libc
-    if target.os == "android":
-        return "bionic"
-    if libc := evidence_of_libc(image).libc:
-        return libc
-    names = {needed.name for needed in image.needed}
-    return "musl" if "libc.so" in names else "bionic" if "liblog.so" in names else "glibc"

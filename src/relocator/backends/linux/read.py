@@ -5,6 +5,7 @@ By segments only: PT_LOAD says what is mapped, PT_DYNAMIC what the loader acts o
 Specification: System V gABI; the psABI of each architecture for e_machine and e_flags.
 """
 
+from relocator.backends.linux.debugging import debug_size
 from relocator.backends.linux.dynamic import (
     DT_ANDROID_RELR,
     DT_BIND_NOW,
@@ -139,7 +140,7 @@ def _facts(
     """Return the native facts; `texts` are PT_INTERP, DT_RPATH and DT_RUNPATH."""
     header, values = file.header, dynamic.values if dynamic else {}
     flags, flags_1 = values.get(DT_FLAGS, 0), values.get(DT_FLAGS_1, 0)
-    stack, tls = file.first(PT_GNU_STACK), file.first(PT_TLS)
+    stack, tls = file.last(PT_GNU_STACK), file.last(PT_TLS)
     return ElfFacts(
         machine=header.machine,
         bits=64 if file.shape.wide else 32,
@@ -169,6 +170,7 @@ def _facts(
         features=notes.features,
         android_api=notes.android_api,
         package_note=notes.package_note,
+        debug_size=debug_size(file),
         warnings=(*_warnings(file.buffer, header), *notes.warnings),
     )
 
@@ -184,6 +186,6 @@ def _interpreter(file: ElfFile) -> str | None:
 def _warnings(buffer: Buffer, header: Header) -> tuple[str, ...]:
     """Return what is odd about the section headers, which no loader reads."""
     end = header.section_offset + header.section_size * header.section_count
-    if header.section_offset and max(end, header.section_offset + 1) > len(buffer):
+    if header.section_offset and header.section_count and end > len(buffer):
         return (f"the section headers end at {end:#x}, the file at {len(buffer):#x}",)
     return ()

@@ -7,7 +7,7 @@ Specification: System V gABI, chapters 4 ("Symbol Table") and 5 ("Hash Table"); 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from relocator.backends.linux.dynamic import (
@@ -23,9 +23,10 @@ from relocator.backends.linux.dynamic import (
 from relocator.backends.linux.headers import ElfFile
 from relocator.backends.linux.relocations import read_used
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, NoSymbols, SymbolTable
+from relocator.model import Export, Import, NoSymbols, References, SymbolTable
 
 _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 1, 2, 10
+_STRONG = (_STB_GLOBAL, _STB_GNU_UNIQUE)
 _STT_OBJECT, _STT_COMMON, _STT_TLS = 1, 5, 6
 _SEEN_TYPES = frozenset({0, _STT_OBJECT, 2, _STT_COMMON, _STT_TLS, 10})
 """STT_NOTYPE, OBJECT, FUNC, COMMON, TLS and GNU_IFUNC: glibc looks at no other (do_lookup_x)."""
@@ -36,8 +37,10 @@ _SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
 _ENTRY = {True: "IBBHQQ", False: "IIIBBH"}
 """Elf64_Sym: name, info, other, shndx, value, size. Elf32_Sym: name, value, size, info, other, shndx."""
 
+_WIDE_HASH = frozenset({22, 0x9026})
+"""EM_S390 and EM_ALPHA: words of DT_HASH are 8 bytes wide, though not all linkers know."""
+
 _HIDDEN, _VERSION = 0x8000, 0x7FFF  # bits of a DT_VERSYM entry
-_FIRST_NAMED_VERSION = 2  # VER_NDX_LOCAL and VER_NDX_GLOBAL come before
 
 _EXPANSION = 16
 """How many times as long as the string table its symbols' names may be together, on top of a constant. Linkers let one name end another,
@@ -85,10 +88,46 @@ class ElfSymbols:
         """Tell whether the bytes occur in any symbol name (or any other string of the dynamic section)."""
         return fragment in self.strings
 
-    def _rows(self) -> Iterator[_Row]:
+    def references(self) -> References:
+        """Return the strong undefined symbols that a relocation refers to."""
+        return self._referred(lambda section, other: section == _SHN_UNDEF)
+
+    def preemptible(self) -> References:
+        """Return the exports that a relocation of this file refers to: the loader looks them up like any other symbol."""
+        return self._referred(lambda section, other: section != _SHN_UNDEF and other & 3 == 0)
+
+    def _referred(self, fits: Callable[[int, int], bool]) -> References:
+        find, strings, count = self.strings.find, self.strings, self._count()
+        names, versions = [], []
+        rows = zip(self._heads(), self._numbers(count), self.used.ljust(count, b"\0"), strict=True)
+        for (name, info, other, section), number, used in rows:
+            if used and name and info >> 4 in _STRONG and fits(section, other):
+                names.append(strings[name : find(b"\0", name)])
+                versions.append(number & _VERSION)
+        known = {number: (name, "") for number, name in self.defined}
+        known.update((number, (name, library)) for number, name, library in self.wanted)
+        sources = {number: position for position, number in enumerate(dict.fromkeys(versions))}
+        return References(tuple(names), tuple([sources[n] for n in versions]), tuple(known.get(n, (b"", "")) for n in sources))
+
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        """Return those exports whose names are wanted; spells out the names of all, and makes objects of those alone."""
+        find, strings = self.strings.find, self.strings
+        order = ">" if self.big_endian else "<"
+        rows = struct.iter_unpack(order + ("I2xH16x" if self.wide else "I10xH"), self.table)
+        found = [i for i, (name, section) in enumerate(rows) if section and strings[name : find(b"\0", name)] in wanted]
+        size, numbers = 24 if self.wide else 16, self._numbers(self._count())
+        picked = b"".join([self.table[i * size : i * size + size] for i in found])
+        return list(self._offered(self._rows(picked), [numbers[i] for i in found]))
+
+    def _heads(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield name offset, info, other and shndx of each symbol."""
+        order = ">" if self.big_endian else "<"
+        return struct.iter_unpack(order + ("IBBH16x" if self.wide else "I8xBBH"), self.table)
+
+    def _rows(self, table: bytes) -> Iterator[_Row]:
         """Yield name offset, info, other, shndx, value and size of each symbol."""
         order = ">" if self.big_endian else "<"
-        rows = struct.iter_unpack(order + _ENTRY[self.wide], self.table)
+        rows = struct.iter_unpack(order + _ENTRY[self.wide], table)
         if self.wide:
             return rows
         return ((name, info, other, section, value, size) for name, value, size, info, other, section in rows)
@@ -107,17 +146,21 @@ class ElfSymbols:
         names.update((number, (name, library)) for number, name, library in self.wanted)
         none = (b"", "")
         used = self.used.ljust(count, b"\0")
-        for (name, info, _, section, _, _), number, is_used in zip(self._rows(), self._numbers(count), used, strict=True):
+        for (name, info, _, section, _, _), number, is_used in zip(self._rows(self.table), self._numbers(count), used, strict=True):
             if section == _SHN_UNDEF and name and info >> 4 in (_STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE):
                 version, library = names.get(number & _VERSION, none)
                 spelled = strings[name : find(b"\0", name)]
                 yield Import(spelled, library, version, info >> 4 == _STB_WEAK, None, is_used == 1, info & 15 in _DATA_TYPES)
 
     def _exports(self) -> Iterator[Export]:
+        return self._offered(self._rows(self.table), self._numbers(self._count()))
+
+    def _offered(self, rows: Iterable[_Row], numbers: Iterable[int]) -> Iterator[Export]:
+        """Yield what a loader would find of some symbols, given with their DT_VERSYM entries."""
         find, strings = self.strings.find, self.strings
         names = {number: name for number, name, _ in self.wanted}  # a program's copy of a library's variable bears the library's version
         names.update(self.defined)
-        for (name, info, other, section, value, size), number in zip(self._rows(), self._numbers(self._count()), strict=True):
+        for (name, info, other, section, value, size), number in zip(rows, numbers, strict=True):
             binding, kind = info >> 4, info & 15
             if section == _SHN_UNDEF or binding not in (_STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE) or kind not in _SEEN_TYPES:
                 continue
@@ -125,12 +168,13 @@ class ElfSymbols:
                 continue
             yield Export(
                 strings[name : find(b"\0", name)],
-                names.get(number & _VERSION, b"") if number & _VERSION >= _FIRST_NAMED_VERSION else b"",
+                names.get(number & _VERSION, b""),
                 number < _HIDDEN,
                 binding == _STB_WEAK,
                 binding == _STB_GNU_UNIQUE,
                 kind in _DATA_TYPES,
                 size,
+                first=number & _VERSION == _FIRST_NAMED_VERSION,
             )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -192,14 +236,12 @@ def _count(file: ElfFile, dynamic: Dynamic, referred: int, room: int) -> int:
 
 
 def _hash_count(file: ElfFile, address: int) -> int:
-    """Return nchain of DT_HASH, which has a chain link for each symbol. On s390x and Alpha its words are 8 bytes wide."""
+    """Return nchain of DT_HASH, which has a chain link for each symbol."""
     order = file.shape.order
     width = 4
     raw = file.mapped(address, 8, "DT_HASH")
-    if file.shape.wide and file.header.machine in (22, 0x9026):
-        wide = bytes(file.mapped(address, 16, "DT_HASH"))
-        if (wide[:4] if order == ">" else wide[4:8]) == b"\0\0\0\0" and any(wide[:8]):
-            width, raw = 8, wide
+    if file.shape.wide and file.header.machine in _WIDE_HASH and not any(raw[:4] if order == ">" else raw[4:]):
+        width, raw = 8, file.mapped(address, 16, "DT_HASH")
     buckets, chains = struct.unpack(order + ("2Q" if width == 8 else "2I"), raw)
     file.mapped(address, (2 + buckets + chains) * width, "DT_HASH")
     return int(chains)
@@ -231,7 +273,7 @@ def _with_unused(file: ElfFile, dynamic: Dynamic, count: int, room: int) -> int:
     A tool may have moved away what followed the table and left its bytes behind, so each has to look like an undefined symbol.
     """
     shape, address = file.shape, dynamic.values[DT_SYMTAB]
-    limit = min(room, _extent(dynamic, DT_SYMTAB, room * shape.symbol_size) // shape.symbol_size)
+    limit = _extent(dynamic, DT_SYMTAB, room * shape.symbol_size) // shape.symbol_size
     if DT_VERSYM in dynamic.values:
         limit = min(limit, _extent(dynamic, DT_VERSYM, limit * 2) // 2)
     count = max(count, 1)  # the first one is a dummy

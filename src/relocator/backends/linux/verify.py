@@ -4,6 +4,7 @@ Only for tests and for what was rewritten. pyelftools reads versions and symbols
 """
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -61,12 +62,9 @@ def second_reading(data: bytes) -> Reading | None:
 
 def second_symbols(data: bytes) -> frozenset[Symbol] | None:
     """Return the dynamic symbols that pyelftools sees, or else LIEF; None when neither can."""
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415
-    from elftools.construct.core import ConstructError  # noqa: PLC0415
-
     try:
         found = symbols_by_pyelftools(data)
-    except (ELFError, ConstructError, ValueError, LookupError, AttributeError, AssertionError):
+    except _pyelftools_errors():
         found = None
     return found if found is not None else symbols_by_lief(data)
 
@@ -111,6 +109,14 @@ def symbols_of(image: Image) -> frozenset[Symbol]:
         for e in image.symbols.exports()
     )
     return frozenset((*imported, *exported))
+
+
+def _pyelftools_errors() -> tuple[type[Exception], ...]:
+    """Return what pyelftools raises for a file that it cannot read: for some damage it has no error of its own."""
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415  reading does not need it
+    from elftools.construct.core import ConstructError  # noqa: PLC0415
+
+    return ELFError, ConstructError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError
 
 
 def _by_pyelftools(data: bytes) -> Reading | None:
@@ -203,16 +209,18 @@ def _lief_binary(data: bytes) -> Any:
     except ImportError:
         return None
     lief.logging.disable()
-    options = lief.ELF.ParserConfig()
-    options.parse_relocations = True
-    options.count_mtd = lief.ELF.ParserConfig.DYNSYM_COUNT.AUTO
-    return lief.ELF.parse(list(data), options)
+    return lief.ELF.parse(list(data))
 
 
 def _by_lief(data: bytes) -> Reading | None:
     binary = _lief_binary(data)
     if binary is None:
         return None
+    with warnings.catch_warnings(action="ignore"):  # it warns of numbers that it has no name for
+        return _lief_reading(binary)
+
+
+def _lief_reading(binary: Any) -> Reading:
     import lief  # noqa: PLC0415
 
     tags = lief.ELF.DynamicEntry.TAG
@@ -234,18 +242,21 @@ def _last(found: list[str]) -> str | None:
 def symbols_by_lief(data: bytes) -> frozenset[Symbol] | None:
     """Return the dynamic symbols in LIEF's reading; None when it cannot read the file or is not installed."""
     binary = _lief_binary(data)
-    return None if binary is None else frozenset(_lief_symbols(binary))
+    if binary is None:
+        return None
+    with warnings.catch_warnings(action="ignore"):
+        return frozenset(_lief_symbols(binary))
 
 
 def _lief_symbols(binary: Any) -> Iterator[Symbol]:
     for symbol in binary.dynamic_symbols:
-        binding = _LIEF_BINDINGS.get(int(symbol.binding.value))
+        binding = _LIEF_BINDINGS.get(int(getattr(symbol.binding, "value", symbol.binding)))
         name = symbol.name
         if not name or binding is None:
             continue
         defined = int(symbol.shndx) != 0
         visibility = _VISIBILITIES[int(symbol.other) & 3]
-        if defined and not _visible(f"STT_{symbol.type.name}", visibility, symbol.value or int(symbol.shndx) == _SHN_ABS):
+        if defined and not _visible(f"STT_{getattr(symbol.type, 'name', '')}", visibility, symbol.value or int(symbol.shndx) == _SHN_ABS):
             continue
         asked = symbol.symbol_version
         auxiliary = asked.symbol_version_auxiliary if asked is not None else None

@@ -137,12 +137,16 @@ class Commands:
     uuid: str | None = None
     regions: dict[str, Region] = field(default_factory=dict)
     """Tables in __LINKEDIT by name: "bind", "export", "LC_CODE_SIGNATURE", "symbols", "strings", ..."""
+    binding: bool = False
+    """Has a command for binding information, however empty: dyld then looks at no symbol table for what to bind."""
     symbol_ranges: tuple[int, int, int, int] | None = None
     """LC_DYSYMTAB: first and number of exported symbols, first and number of undefined ones."""
     content: int | None = None
     """Offset in the slice of the first byte of any section or segment after the load commands; None when there is none."""
     linkedit: Region | None = None
     """The __LINKEDIT segment's bytes."""
+    debug_size: int = 0
+    """Bytes of the __DWARF segment."""
 
 
 def read_header(part: Slice) -> Header:
@@ -217,6 +221,7 @@ class _Command(NamedTuple):
             self._tables(found)
 
     def _tables(self, found: Commands) -> None:
+        found.binding |= self.number in (*_DYLD_INFO, _CHAINED_FIXUPS)
         if self.number in _LINKEDIT_DATA:
             self._region(found, _LINKEDIT_DATA[self.number], *self._words(8, 2))
         elif self.number in _DYLD_INFO:
@@ -286,6 +291,8 @@ class _Command(NamedTuple):
         self.part.cut(offset + size, 0, "segment " + text(name.rstrip(b"\0")))
         if name.rstrip(b"\0") == b"__LINKEDIT":
             found.linkedit = Region("__LINKEDIT", offset, size)
+        if name.rstrip(b"\0") == b"__DWARF":
+            found.debug_size += size
         starts = self._sections(wide, 8 + layout.size, sections) if sections else [offset] if size else []
         content = [start for start in starts if start]
         if found.content is not None:

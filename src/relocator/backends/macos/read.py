@@ -158,6 +158,7 @@ def _facts(part: Slice, header: Header, commands: Commands, fat: bool, verify: b
         slice_offset=part.start,
         slice_size=part.size,
         fat=fat,
+        debug_size=commands.debug_size,
         warnings=_warnings(header, commands),
     )
 

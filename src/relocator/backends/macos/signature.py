@@ -17,7 +17,7 @@ from relocator.native import Signature
 _SUPER_BLOB, _CODE_DIRECTORY = 0xFADE0CC0, 0xFADE0C02
 _SLOT_DIRECTORY, _SLOT_ALTERNATE, _SLOT_CMS = 0, 0x1000, 0x10000
 _ALTERNATES = 5  # CSSLOT_ALTERNATE_CODEDIRECTORY_MAX
-_ADHOC, _LINKER_SIGNED = 0x2, 0x20000
+_LINKER_SIGNED = 0x20000
 _HASHES = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 20), 4: ("sha384", 48)}
 _OUTSIDE = (1, 3)  # special slots for Info.plist and CodeResources, which are other files
 _MOST_BLOBS = 64
@@ -57,7 +57,7 @@ def read_signature(part: Slice, commands: Commands, verify: bool) -> Signature |
     first = directories[0]
     cms = len(blobs.get(_SLOT_CMS, b"")) > 8
     kind = "cms" if cms else "linker-signed" if first.flags & _LINKER_SIGNED else "adhoc"
-    problem = _problem(part, commands, blobs, directories, cms)
+    problem = _problem(part, commands, blobs, directories)
     bad = sorted({page for d in directories for page in _bad_pages(part, d)}) if verify else []
     return Signature(kind, first.identifier, first.flags, first.page_size, verify, tuple(bad[:_KEPT]), problem)
 
@@ -107,7 +107,7 @@ def _directory(blob: bytes) -> _Directory:
     )
 
 
-def _problem(part: Slice, commands: Commands, blobs: dict[int, bytes], directories: list[_Directory], cms: bool) -> str:
+def _problem(part: Slice, commands: Commands, blobs: dict[int, bytes], directories: list[_Directory]) -> str:
     """Return the first thing that is wrong with the signature apart from its page hashes, "" when nothing is."""
     region = commands.regions["LC_CODE_SIGNATURE"]
     end = commands.linkedit.offset + commands.linkedit.size if commands.linkedit else part.size
@@ -122,8 +122,6 @@ def _problem(part: Slice, commands: Commands, blobs: dict[int, bytes], directori
             return f"has {len(directory.hashes) // directory.hash_size} page hashes for {pages} pages"
         if slot := _bad_special_slot(directory, blobs):
             return f"the hash of its slot {slot} differs"
-    if not cms and not directories[0].flags & _ADHOC:
-        return "is neither ad-hoc nor signed with an identity"
     return ""
 
 

@@ -9,13 +9,13 @@ Specification: <mach-o/loader.h> (BIND_*, EXPORT_SYMBOL_FLAGS_*), <mach-o/fixup-
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relocator.backends.macos.commands import MH_TWOLEVEL, Commands, Header, Region, Slice
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, NeedKind
+from relocator.model import Export, Import, NeedKind, References
 
 _SPECIAL = {0: "<self>", -1: "<main>", -2: "<flat>", -3: "<weak>"}
 _UNKNOWN = -100  # an undefined name whose ordinal counts no library; dyld never looks at it
@@ -86,6 +86,27 @@ class MachOSymbols:
     def mentions(self, fragment: bytes) -> bool:
         """Tell whether the bytes occur in any symbol name."""
         return fragment in self.imported or fragment in self.exported
+
+    def references(self) -> References:
+        """Return the names that dyld must bind: neither weak nor unused, and not those that only coalesce."""
+        names = dict(_SPECIAL)
+        names.update(enumerate(self.libraries, 1))
+        found, keys = [], []
+        positions: dict[str, int] = {}
+        information = struct.iter_unpack("<hB", self.import_info)
+        for name, (ordinal, flags) in zip(_split(self.imported, self.import_info), information, strict=True):
+            if not flags & (_WEAK | _UNUSED) and ordinal in names:
+                found.append(name)
+                keys.append(positions.setdefault(names[ordinal], len(positions)))
+        return References(tuple(found), tuple(keys), tuple((b"", library) for library in positions))
+
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        """Return those exports whose names are wanted."""
+        return [export for export in self.exports() if export.name in wanted]
+
+    def preemptible(self) -> References:
+        """Return nothing: an image refers to its own symbols without their names."""
+        return References()
 
     def _imports(self) -> Iterator[Import]:
         names = dict(_SPECIAL)
@@ -178,8 +199,7 @@ def _collect_imports(part: Slice, header: Header, commands: Commands) -> list[_B
         coalesced = _bind_opcodes(_table(part, regions["weak_bind"]), stop_at_done=True)
         _add(bound, (_Bound(b.name, -3, b.flags) for b in coalesced if b.name not in names))
         names = {name for name, _ in bound}
-    described = bool(names) or "LC_DYLD_CHAINED_FIXUPS" in regions or "bind" in regions or "export" in regions
-    extra = _UNUSED if described else 0
+    extra = _UNUSED if commands.binding else 0
     undefined = _undefined(part, header, commands)
     _add(bound, (_Bound(u.name, u.ordinal, u.flags | extra) for u in undefined if u.name not in names))
     return list(bound.values())

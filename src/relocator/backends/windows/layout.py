@@ -189,8 +189,9 @@ def _sections(buffer: Buffer, start: int, count: int, alignment: int) -> tuple[t
     raw = bytes(cut(buffer, start, count * _SECTION.size, "IMAGE_SECTION_HEADER"))
     sections: list[Section] = []
     end = 0
-    for index, (_, memory, rva, size, pointer, _) in enumerate(_SECTION.iter_unpack(raw)):
+    for index, (_, memory, rva, size, written, _) in enumerate(_SECTION.iter_unpack(raw)):
         place = start + index * _SECTION.size
+        pointer = written if size else 0  # of a section that is all zeros it means nothing
         if pointer and pointer + size > len(buffer):
             raise UnreadableBinary(
                 "PointerToRawData", f"a section's bytes end at {pointer + size:#x}, the file at {len(buffer):#x}", place + 20

@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 from relocator.backends.windows.promises import is_api_set, is_known_dll, is_loaded_with_python, is_python_library
 from relocator.backends.windows.search import CPYTHON, Kind, Place, places_of, replaces_flags, standard_places
-from relocator.loading import OtherFile, Process, Seen, World
+from relocator.loading import OtherFile, Process, Seen, World, normalise
 from relocator.model import Binary, Format, How, Image, Load, Needed, NeedKind, Resolution, Tried, Unreadable
 from relocator.native import PeFacts
 
 _HYBRID = ("amd64", "arm64")
 """Architectures of processes that map an ARM64EC or ARM64X image ("Understanding Arm64EC ABI", "Arm64X PE files")."""
+
+MOST_PLACES = 200_000
+"""Places that one load may try. The largest real package needs a fiftieth of it; lying tables could ask for needs times directories."""
 
 _ENDS = "; error 193, the search ends here"
 _ANOTHER = "another file of this name: Windows does not say in which order added directories are searched"
@@ -68,6 +71,8 @@ class _Session:
         self.arch, self.world, self.process = arch, world, process
         self.alone = image.kind == "program"
         """The root is a program: it has a process for itself, without what Python has loaded."""
+        self.started = False
+        """Python runs: what it loads when it starts is in the process."""
         self.program = root.path if self.alone else process.executable
         self.standard = standard_places(process, self.program)
         self.files: dict[str, _Module] = {}
@@ -77,11 +82,13 @@ class _Session:
         self.new: deque[_Module] = deque()
         """Mapped, and their needs not looked at."""
         self.delayed: deque[tuple[_Module, int, Needed]] = deque()
+        self.places_left = MOST_PLACES
 
     def run(self) -> _Module:
         """Open the program and what Python opens first, then the root, then answer the delayed imports of it all."""
         if not self.alone:
             self._open(self.process.executable, "the program")
+            self.started = True
             for path in self.process.loaded:
                 self._open(path, "opened by Python source")
         root = self.files.get(self.root.path) or self._map(self.root, self.image, self._own_places(self.root), "the root")
@@ -158,13 +165,13 @@ class _Session:
         else:
             yield self._in_process(name)
         if _is_absolute(name):
-            yield self._at(name, Place("", "import of a full path"))
+            yield self._at(_joined("", name.lstrip("/")) if name.startswith("/") else name, Place("", "import of a full path"))
         else:
             for index, place in enumerate(places):
                 yield self._in_place(name, place, places[index + 1 :])
         for folder in self.process.search:
             leaf = name.rpartition("/")[2]
-            yield self._at(f"{folder.rstrip('/')}/{leaf}", Place(folder, f"--search {folder}", Kind.NAMED))
+            yield self._at(_joined(folder, leaf), Place(folder, f"--search {folder}", Kind.NAMED))
 
     def _in_process(self, name: str) -> _Answer:
         """Answer by base name alone."""
@@ -176,7 +183,7 @@ class _Session:
         if self.process.promised(name, self.arch):
             if is_api_set(key):
                 return self._promise(name, "API set")
-            if not self.alone and is_loaded_with_python(key):
+            if self.started and is_loaded_with_python(key):
                 return self._promise(name, "loaded with Python")
             if is_known_dll(key):
                 return self._promise(name, "KnownDLLs")
@@ -188,7 +195,7 @@ class _Session:
     def _in_place(self, name: str, place: Place, later: tuple[Place, ...]) -> _Answer:
         if place.kind == Kind.SYSTEM:
             return self._promise(name, place.via) if self._is_system(name) else _Answer((Tried(name, place.via, "not promised"),))
-        answer = self._at(f"{place.folder}/{name}", place) if place.folder else _Answer((Tried(name, place.via, "not known"),))
+        answer = self._at(_joined(place.folder, name), place) if place.folder else _Answer((Tried(name, place.via, "not known"),))
         found = answer.how != How.MISSING or answer.ends
         if place.kind == Kind.APPLICATION and not found and self._is_beside_python(name):
             return self._promise(name, place.via)
@@ -208,13 +215,16 @@ class _Session:
     def _rivals(self, name: str, answer: _Answer, later: tuple[Place, ...]) -> Iterator[Tried]:
         """Yield the files of the same name and other content that lie in further added directories: any of them may be found first."""
         for place in later:
-            path = f"{place.folder}/{name}"
+            path = _joined(place.folder, name)
             seen = self.world.at(path, fold_case=True) if place.kind == Kind.ADDED else None
             if seen is not None and not (answer.file and _same_content(answer.file[0], seen)):
                 yield Tried(path, place.via, _ANOTHER)
 
     def _at(self, path: str, place: Place) -> _Answer:
         """Answer by what lies at a path: nothing, a DLL for this machine, or what ends the search; --search goes on in any case."""
+        if self.places_left <= 0:
+            return _Answer((Tried(path, f"gave up: more than {MOST_PLACES} places in one load", "not tried"),), ends=True)
+        self.places_left -= 1
         seen = self.world.at(path, fold_case=True)
         if seen is None:
             return _Answer((Tried(path, place.via, "absent"),))
@@ -247,6 +257,12 @@ def _file_name(name: str) -> str:
     name = name.replace("\\", "/")
     leaf = name.rpartition("/")[2]
     return name.removesuffix(".") if "." in leaf else name + ".dll"
+
+
+def _joined(folder: str, name: str) -> str:
+    """Return the path of a name below a folder; a name may lead out of it."""
+    path = f"{folder.rstrip('/')}/{name}"
+    return normalise(path) if path.startswith("/") else path
 
 
 def _is_absolute(name: str) -> bool:

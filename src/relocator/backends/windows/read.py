@@ -17,6 +17,7 @@ from relocator.backends.windows.layout import (
     read_layout,
 )
 from relocator.backends.windows.resources import read_manifest_dependencies, read_version
+from relocator.backends.windows.sections import SectionFacts, read_section_facts
 from relocator.backends.windows.symbols import Collector, Exports, PeSymbols
 from relocator.buffer import Buffer, cut, text
 from relocator.errors import UnreadableBinary
@@ -68,7 +69,7 @@ def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...
             Format.PE,
             arch_name(layout.machine),
             "library" if layout.characteristics & _DLL else "program",
-            _facts(layout, collector, exports, warnings),
+            _facts(layout, read_section_facts(buffer, start), collector, exports, warnings),
             tuple(table.needed for table in tables),
             (),
             exports.identity,
@@ -79,7 +80,7 @@ def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...
     )
 
 
-def _facts(layout: Layout, collector: Collector, exports: Exports, warnings: list[str]) -> PeFacts:
+def _facts(layout: Layout, sections: SectionFacts, collector: Collector, exports: Exports, warnings: list[str]) -> PeFacts:
     config = _load_config(layout)
     names = dict(zip(exports.ordinals, exports.names, strict=False))
     debug_id, pdb = _code_view(layout, warnings)
@@ -107,6 +108,8 @@ def _facts(layout: Layout, collector: Collector, exports: Exports, warnings: lis
         overlay_size=max(len(layout.buffer) - layout.end, 0),
         manifest_dependencies=read_manifest_dependencies(layout, bool(layout.characteristics & _DLL), warnings),
         header_room=_header_room(layout),
+        debug_size=sections.debug_size,
+        writable_code=sections.writable_code,
         warnings=tuple(warnings),
     )
 

@@ -7,14 +7,14 @@ Specification: Microsoft's PE format, "The .edata Section", "The .idata Section"
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relocator.backends.windows.layout import BOUND_IMPORTS, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout
 from relocator.buffer import cut, text
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, Needed, NeedKind
+from relocator.model import Export, Import, Needed, NeedKind, References
 
 _DESCRIPTOR = struct.Struct("<5I")
 _DELAY_DESCRIPTOR = struct.Struct("<8I")
@@ -70,6 +70,34 @@ class PeSymbols:
     def mentions(self, fragment: bytes) -> bool:
         """Tell whether the bytes occur in any symbol name."""
         return fragment in self.imported or fragment in self.exported
+
+    def references(self) -> References:
+        """Return the imports without which the image does not load, those by ordinal as b"#12"; delayed ones are not among them."""
+        names = iter(self.imported.split(b"\0"))
+        found, keys, sources = [], [], []
+        for needed, size, numbered in self.tables:
+            ordinals = dict(numbered)
+            own = [b"#%d" % ordinals[i] if i in ordinals else name for i, name in zip(range(size), names)]
+            if needed.kind != NeedKind.DELAYED:
+                found += own
+                keys += [len(sources)] * size
+                sources.append((b"", needed.name))
+        return References(tuple(found), tuple(keys), tuple(sources))
+
+    def defines(self, wanted: Set[bytes]) -> list[Export]:
+        """Return those exports whose names, or whose ordinals as b"#12", are wanted; an export may appear as both."""
+        found = []
+        for export in self.exports():
+            if export.name in wanted:
+                found.append(export)
+            number = b"#%d" % (export.ordinal or 0)
+            if number in wanted:
+                found.append(export._replace(name=number))
+        return found
+
+    def preemptible(self) -> References:
+        """Return nothing: an image refers to its own symbols without their names."""
+        return References()
 
     def _imports(self) -> Iterator[Import]:
         names = iter(self.imported.split(b"\0"))

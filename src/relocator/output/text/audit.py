@@ -8,24 +8,20 @@ from relocator.findings import Certainty, Failure, Finding, Report, Where
 from relocator.paint import View, counted, printable, shortened
 
 PLACES = 4
+"""Places of one kind of fault, and files of one value, that are told one by one."""
+
+MANY = 3
+"""From so many files on, a value that they share is told once."""
+
 TRAIL = 6
 
 
 def render_audit(reports: Sequence[Report], failures: Sequence[Failure], view: View) -> str:
-    """Render every report, then every subject that could not be looked at, then one summary when there were several."""
+    """Render every report, and one summary when there were several subjects; what failed is only counted, see `text.failures`."""
     parts = [_report(report, view) for report in reports]
-    parts += [render_failure(failure, view) for failure in failures]
     if len({report.subject for report in reports} | {failure.subject for failure in failures}) > 1:
         parts.append(_summary(reports, failures))
-    return ("\n" if view.quiet else "\n\n").join(parts) + "\n"
-
-
-def render_failure(failure: Failure, view: View) -> str:
-    """Render why a subject could not be looked at, and what to do."""
-    lines = [f"{view.style('error', 'error')}: {printable(failure.subject)}: {printable(failure.message)}"]
-    if failure.hint:
-        lines.append(f"  = help: {printable(failure.hint)}")
-    return "\n".join(lines)
+    return "".join(part + ("\n" if view.quiet or part is parts[-1] else "\n\n") for part in parts)
 
 
 def _report(report: Report, view: View) -> str:
@@ -51,65 +47,97 @@ def _group(group: Sequence[Finding], view: View) -> str:
     severity = view.style(f"{first.severity}[{first.rule}]", str(first.severity))
     certainty = "" if first.certainty == Certainty.CERTAIN else f" ({first.certainty})"
     count = f" ({counted(len(places), 'place')})" if len(places) > 1 else ""
-    lines = [f"{severity}: {printable(first.message)}{certainty}{count}"]
-    shown = places if view.verbose or len(places) <= PLACES + 1 else places[:PLACES]
-    one_help = len({finding.help for finding in group}) == 1
-    for number, (arches, finding) in enumerate(shown):
-        lines += _place(finding, arches, view, with_trail=number == 0 or view.verbose)
-        lines += [] if one_help else [f"    {line}" for line in _help(finding)]
-    if len(shown) < len(places):
-        lines.append(f"  ... and {counted(len(places) - len(shown), 'more place')} (-v lists them)")
-    lines += [f"  {line}" for line in (_help(first) if one_help else ())]
+    helps = dict.fromkeys(finding.help for finding in group)
+    lines = [f"{severity}: {printable(first.message)}{certainty}{count}", *_listed(places, view, with_help=len(helps) > 1)]
+    if len(helps) == 1 and first.help:
+        lines.append(f"  = help: {printable(first.help)}")
     lines.append(view.style(f"  = more: relocate explain {first.rule}", "dim"))
     return "\n".join(lines)
 
 
-def _help(finding: Finding) -> list[str]:
-    return [f"= help: {printable(finding.help)}"] if finding.help else []
-
-
-def _places(group: Iterable[Finding]) -> list[tuple[str, Finding]]:
-    """Return each place once, with the architectures in which it is: the slices of one file are told together."""
+def _places(group: Iterable[Finding]) -> list[Finding]:
+    """Return each place once, its architecture being all those in which it is: the slices of one file are told together."""
     merged: dict[object, list[Finding]] = {}
     for finding in group:
-        alike = finding.primary._replace(arch="", position=None), finding.help, tuple(w._replace(arch="") for w in finding.related)
-        merged.setdefault(alike, []).append(finding)
-    return [(", ".join(dict.fromkeys(f.primary.arch for f in findings if f.primary.arch)), findings[0]) for findings in merged.values()]
+        related = tuple(where._replace(arch="") for where in finding.related)
+        merged.setdefault((finding.primary._replace(arch="", position=None), finding.help, related), []).append(finding)
+    return [_with_arches(findings) for findings in merged.values()]
 
 
-def _place(finding: Finding, arches: str, view: View, *, with_trail: bool) -> list[str]:
-    lines = ["  " + _where(finding.primary._replace(arch=arches), view)]
-    related = finding.related if view.verbose or len(finding.related) <= PLACES + 1 else finding.related[:PLACES]
-    lines += ["    also " + _where(where, view) for where in related]
-    if len(related) < len(finding.related):
-        lines.append(f"    also {counted(len(finding.related) - len(related), 'more place')} (-v lists them)")
-    if with_trail and finding.trail:
-        lines.append("    searched, in this order:")
-        trail = list(finding.trail) if view.verbose else shortened(finding.trail, TRAIL, "place")
-        lines += [f"      {printable(line)}" for line in trail]
-    return lines
+def _with_arches(findings: Sequence[Finding]) -> Finding:
+    arches = dict.fromkeys(finding.primary.arch for finding in findings)
+    return findings[0]._replace(primary=findings[0].primary._replace(arch=", ".join(filter(None, arches))))
+
+
+def _listed(places: Sequence[Finding], view: View, *, with_help: bool) -> list[str]:
+    """Return the lines for the places, those with the same value together; unless -v asks for all, the first ones and a count."""
+    by_value: dict[object, list[Finding]] = {}
+    for number, place in enumerate(places):
+        key = place.primary._replace(member="", position=None), place.help, place.related
+        by_value.setdefault(number if view.verbose else key, []).append(place)
+    blocks: list[tuple[int, list[str]]] = []
+    for alike in by_value.values():
+        if len(alike) < MANY:
+            blocks += [(1, _place(place, view, with_trail=view.verbose or place is places[0], with_help=with_help)) for place in alike]
+        else:
+            blocks.append((len(alike), _many(alike, view, with_trail=alike[0] is places[0], with_help=with_help)))
+    shown = blocks if view.verbose or len(blocks) <= PLACES + 1 else blocks[:PLACES]
+    left = sum(number for number, _ in blocks[len(shown) :])
+    more = [f"  ... and {counted(left, 'more place')} (-v lists them)"] if left else []
+    return [line for _, block in shown for line in block] + more
+
+
+def _many(alike: Sequence[Finding], view: View, *, with_trail: bool, with_help: bool) -> list[str]:
+    """Return the lines for one value in many files."""
+    first = alike[0]
+    arch = f" ({printable(first.primary.arch)})" if first.primary.arch else ""
+    names = shortened([printable(place.primary.member) for place in alike], PLACES, "file")
+    return [
+        f"  {_what(first.primary, view)}, in {counted(len(alike), 'file')}{arch}:",
+        *(f"    {name}" for name in names),
+        *_details(first, view, with_trail=with_trail, with_help=with_help),
+    ]
+
+
+def _place(place: Finding, view: View, *, with_trail: bool, with_help: bool) -> list[str]:
+    return [f"  {_where(place.primary, view)}", *_details(place, view, with_trail=with_trail, with_help=with_help)]
+
+
+def _details(place: Finding, view: View, *, with_trail: bool, with_help: bool) -> list[str]:
+    related = place.related if view.verbose or len(place.related) <= PLACES + 1 else place.related[:PLACES]
+    lines = [f"    also {_where(where, view)}" for where in related]
+    if len(related) < len(place.related):
+        lines.append(f"    also {counted(len(place.related) - len(related), 'more place')} (-v lists them)")
+    if with_trail and place.trail:
+        trail = list(place.trail) if view.verbose else shortened(place.trail, TRAIL, "place")
+        lines += ["    searched, in this order:", *(f"      {printable(line)}" for line in trail)]
+    return [*lines, f"    = help: {printable(place.help)}"] if with_help and place.help else lines
 
 
 def _where(where: Where, view: View) -> str:
-    """Return "pkg/_core.so (x86_64), DT_NEEDED libfoo.so.3: label"; -v adds which one of several values of the field it is."""
+    """Return "pkg/_core.so (x86_64), DT_NEEDED libfoo.so.3: label"."""
     place = printable(where.member) if where.member else "(the whole package)"
-    if where.arch:
-        place += f" ({printable(where.arch)})"
-    field = printable(where.field) + (f"[{where.position}]" if where.position is not None and (view.verbose or not where.value) else "")
+    arch = f" ({printable(where.arch)})" if where.arch else ""
+    what = _what(where, view)
+    return f"{place}{arch}, {what}" if what else f"{place}{arch}"
+
+
+def _what(where: Where, view: View) -> str:
+    """Return "DT_NEEDED libfoo.so.3: label"; -v adds which one of several values of the field it is."""
+    number = f"[{where.position}]" if where.position is not None and (view.verbose or not where.value) else ""
     value = view.style(printable(where.value), "strong") if where.value else ""
-    what = " ".join(part for part in (field, value, printable(where.symbol)) if part)
-    label = f": {printable(where.label)}" if where.label else ""
-    return place + (f", {what}" if what else "") + label
+    what = " ".join(part for part in (printable(where.field) + number, value, printable(where.symbol)) if part)
+    return ": ".join(part for part in (what, printable(where.label)) if part)
 
 
 def _verdict(report: Report, view: View) -> str:
-    counts = Counter(finding.severity for finding in report.findings)
     target = f"for {printable(report.target)}" if report.target else "without a target"
     if not report.findings:
-        return f"{view.style('clean', 'good')} {target}"
-    severities = sorted(counts, reverse=True)
-    told = ", ".join(view.style(counted(counts[severity], str(severity)), str(severity)) for severity in severities)
-    repairable = sum(1 for finding in report.findings if finding.repaired_by)
+        return f"{view.style('clean', 'good')} {target}" + ("" if report.checked.binaries else " (it has no binaries)")
+    places = [place for group in _groups(report.findings) for place in _places(group)]
+    counts = Counter(place.severity for place in places)
+    told = ", ".join(view.style(counted(counts[severity], str(severity)), str(severity)) for severity in sorted(counts, reverse=True))
+    repairable = sum(1 for place in places if place.repaired_by)
     return f"{told} {target}" + (f" ({repairable} repairable)" if repairable else "")
 
 
@@ -123,7 +151,7 @@ def _checked(report: Report) -> str:
         text += (
             f"\n  {counted(checked.undecided, 'need')} could not be judged without a target: `--target TAG` decides, `relocate tree` lists"
         )
-    if checked.unjudged:
+    if checked.unjudged and checked.binaries:
         text += f"\n  {counted(len(checked.unjudged), 'rule')} did not run, because they need a target"
     if report.suppressed:
         text += f"\n  {counted(len(report.suppressed), 'finding')} suppressed"

@@ -28,6 +28,6 @@ def _facts(rule: Rule) -> str:
     return f"{formats}; {', '.join(rule.containers)}; " + (f"repaired by {rule.repaired_by}" if rule.repaired_by else "not repaired")
 
 
-def render_page(rules: Sequence[Rule], view: View) -> str:
+def render_explain(rules: Sequence[Rule], view: View) -> str:
     """Render the pages of these rules."""
     return "\n".join(page(rule.name) for rule in rules)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from relocator.demands import version_key
+from relocator.demands import MET, version_key
 from relocator.facts import Profile
 from relocator.findings import Failure
 from relocator.model import Binary, How, Image, NeedKind, Resolution
-from relocator.output.text.audit import render_failure
-from relocator.paint import View, counted, printable, short_path, short_text, shortened
-from relocator.tags import Blocker
+from relocator.paint import API_SETS, View, counted, printable, short_path, short_text, shortened
+from relocator.tags import Blocker, platform_names
 
 FEW = 3
 """Up to so many binaries are told one by one; more are grouped."""
@@ -16,31 +15,28 @@ FEW = 3
 LINES = 6
 
 _MEETS = {
-    How.BUNDLED: "in this package",
-    How.PROVIDED: "from another package that is here",
-    How.EXPECTED: "from a dependency",
-    How.PROMISED: "from the system",
-    How.OUTSIDE: "only found outside",
+    How.MISSING: "that nothing meets",
+    How.OUTSIDE: "met only by what lies outside",
     How.UNDECIDED: "not judged, for want of a target",
-    How.MISSING: "MISSING",
+    How.BUNDLED: "met in this package",
+    How.PROVIDED: "met by another package that is here",
+    How.EXPECTED: "left to a dependency",
+    How.PROMISED: "met by the system",
 }
-"""How a need is met, the order in which it is told."""
+"""How a need is met, in the order in which it is told."""
 
 
 def render_show(profiles: Sequence[Profile], failures: Sequence[Failure], view: View) -> str:
-    """Render every profile, then every subject that could not be looked at."""
-    parts = [_profile(profile, view) for profile in profiles]
-    parts += [render_failure(failure, view) + "\n" for failure in failures]
-    return "\n".join(parts)
+    """Render every profile; what failed is told by `text.failures`."""
+    return "\n".join([_profile(profile, view) for profile in profiles])
 
 
 def _profile(profile: Profile, view: View) -> str:
     lines = [view.style(printable(profile.container.subject), "strong")]
     lines += _tags(profile, view)
-    lines += _inventory(profile, view)
-    if profile.binaries and (view.verbose or len(profile.binaries) > FEW):
-        lines += _grouped(profile, view)
-    if view.verbose or len(profile.binaries) <= FEW:
+    few = len(profile.binaries) <= FEW
+    lines += [_inventory(profile), *([] if few else _grouped(profile, view))]
+    if view.verbose or few:
         for binary in profile.binaries:
             lines += ["", *_one_by_one(binary, profile, view)]
     for item in profile.unreadable:
@@ -57,7 +53,8 @@ def _tags(profile: Profile, view: View) -> list[str]:
     facts, computed = profile.container, profile.computed
     lines = []
     if profile.target.tag:
-        word = "tagged" if profile.target.tag in ".".join(facts.tags) else "judged for"
+        own = set(profile.target.tag.split(".")) <= set(platform_names(facts.tags or facts.declared_tags or ()))
+        word = "tagged" if own else "judged for"
         python = f" ({', '.join(profile.target.pythons)}; ABI {', '.join(profile.target.abis)})" if profile.target.pythons else ""
         lines.append(f"  {word}: {printable(profile.target.tag)}{printable(python)}")
     else:
@@ -65,43 +62,37 @@ def _tags(profile: Profile, view: View) -> list[str]:
     if computed.tags and profile.binaries:
         lines.append(f"  its binaries allow: {view.style(printable('.'.join(computed.tags)), 'good')}")
     for tag in dict.fromkeys(blocker.tag for blocker in computed.blockers):
-        lines.append(f"  what prevents {printable(tag)}:")
-        blockers = [_blocker(blocker) for blocker in computed.blockers if blocker.tag == tag]
-        lines += ["    " + line for line in _cut(blockers, view, "reason")]
+        reasons = _count_by((_reason(blocker), blocker.member) for blocker in computed.blockers if blocker.tag == tag)
+        lines += _labelled(f"what prevents {tag}", reasons, view)
     return lines
 
 
-def _blocker(blocker: Blocker) -> str:
+def _reason(blocker: Blocker) -> str:
     origin = f" from {blocker.library}" if blocker.library else ""
     symbol = f"{blocker.symbol}@" if blocker.symbol else ""
     if not blocker.version and blocker.symbol:
-        asks = f"takes {blocker.symbol}, which that tag forbids,{origin}"
-    elif not blocker.version:
-        asks = f"needs {blocker.library}, which that tag does not promise"
-    elif blocker.version == "DT_RELR":
-        asks = "needs packed relative relocations (DT_RELR)"
-    elif blocker.version[0].isdecimal():
-        asks = f"is made for macOS {blocker.version}"
-    else:
-        asks = f"needs {symbol}{blocker.version}{origin}"
-    return printable(f"{blocker.member}: {asks}")
+        return f"{blocker.symbol}{origin}, which that tag forbids"
+    if not blocker.version:
+        return f"{blocker.library}, which that tag does not promise"
+    if blocker.version == "DT_RELR":
+        return "packed relative relocations (DT_RELR)"
+    if blocker.version[0].isdecimal():
+        return f"made for macOS {blocker.version}"
+    return f"{symbol}{blocker.version}{origin}"
 
 
 # ---- grouped
 
 
-def _inventory(profile: Profile, view: View) -> list[str]:
+def _inventory(profile: Profile) -> str:
     binaries = profile.binaries
     if not binaries:
-        return ["  no binaries" + _others(profile)]
+        return "  no binaries" + _others(profile)
     extensions = sum(1 for binary in binaries if binary.extension)
     programs = sum(1 for binary in binaries if binary.images[0].kind == "program")
-    libraries = len(binaries) - extensions - programs
-    kinds = [(extensions, "extension module"), (libraries, "library"), (programs, "program")]
+    kinds = [(extensions, "extension module"), (len(binaries) - extensions - programs, "library"), (programs, "program")]
     told = ", ".join(counted(number, kind) for number, kind in kinds if number)
-    lines = [f"  {counted(len(binaries), 'binary')}: {told}{_others(profile)}"]
-    lines += _labelled("architectures", _count_by((_arches(binary), binary.member) for binary in binaries), view)
-    return lines
+    return f"  {counted(len(binaries), 'binary')}: {told}{_others(profile)}"
 
 
 def _others(profile: Profile) -> str:
@@ -113,48 +104,45 @@ def _arches(binary: Binary) -> str:
 
 
 def _grouped(profile: Profile, view: View) -> list[str]:
-    lines: list[str] = []
+    lines = _labelled("architectures", _count_by((_arches(binary), binary.member) for binary in profile.binaries), view)
     for how, title in _MEETS.items():
-        entries = _count_by((_target(edge, profile), _importer(edge, profile)) for edge in profile.needs if edge.how == how)
-        word = f"needs {title}"
-        lines += _labelled(view.style(word, "error") if how == How.MISSING else word, entries, view)
+        entries = _count_by((_target(edge, profile, view), _importer(edge, profile)) for edge in profile.needs if edge.how == how)
+        lines += _labelled(f"needs {title}", entries, view)
     images = [(image, binary.member) for binary in profile.binaries for image in binary.images]
-    lines += _labelled("highest symbol versions", _highest_versions(images), view, whole=True)
+    lines += _labelled("highest symbol versions, by family", _highest_versions(profile), view, whole=True)
     floors = ((f"{_os(image)} {_number(image)} on {image.arch}", member) for image, member in images if image.minimum_os)
     lines += _labelled("made for, at least", _count_by(floors), view)
     paths = ((f"{path.kind} {path.text or '(empty)'}", member) for image, member in images for path in image.search_paths)
     lines += _labelled("search paths", _count_by(paths), view)
-    names = [(name, binary.member) for binary in profile.binaries for name in _identities(binary) if binary.extension is None]
-    return lines + _labelled("names that the libraries give themselves", _count_by(names), view)
+    names = [(name, binary.member) for binary in profile.binaries for name in _other_names(binary)]
+    return lines + _labelled("libraries that call themselves otherwise than their file", _count_by(names), view)
 
 
 def _labelled(title: str, entries: Sequence[tuple[str, Sequence[str]]], view: View, *, whole: bool = False) -> list[str]:
-    """Return "title:" and a line for each value, the commonest first, with the files that have it."""
+    """Return "title:" and a line for each value, with the files that have it: all of them with -v, otherwise one or their number."""
     if not entries:
         return []
-    lines = [f"{printable(value)}{_files(members)}" for value, members in entries]
-    return [f"  {title}:", *("    " + line for line in (lines if whole else _cut(lines, view, "value")))]
+    lines = [f"{printable(value)}{_files(members, view)}" for value, members in entries]
+    shown = lines if whole or view.verbose else shortened(lines, LINES, "value")
+    return [f"  {printable(title)}:", *("    " + line for line in shown)]
 
 
 def _count_by(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Group (value, member) pairs by value, the commonest first."""
+    """Group (value, file) pairs by value, the commonest first."""
     groups: dict[str, dict[str, None]] = {}
     for value, member in pairs:
         groups.setdefault(value, {})[member] = None
     return sorted(((value, list(members)) for value, members in groups.items()), key=lambda group: (-len(group[1]), group[0]))
 
 
-def _files(members: Sequence[str]) -> str:
-    if len(members) == 1:
-        return f"  ({printable(members[0])})"
-    return f"  ({counted(len(members), 'file')})"
+def _files(members: Sequence[str], view: View) -> str:
+    few = len(members) == 1 or (view.verbose and len(members) <= FEW)
+    return f"  ({', '.join(map(printable, members)) if few else counted(len(members), 'file')})"
 
 
-def _cut(lines: Sequence[str], view: View, noun: str) -> list[str]:
-    return list(lines) if view.verbose else shortened(lines, LINES, noun)
-
-
-def _target(edge: Resolution, profile: Profile) -> str:
+def _target(edge: Resolution, profile: Profile, view: View) -> str:
+    if edge.needed.name.lower().startswith(API_SETS) and not view.verbose:
+        return f"API sets ({API_SETS[0]}*)"
     if edge.target and edge.how != How.PROMISED:
         path = short_path(edge.target, profile.container)
         return path if path.rpartition("/")[2] == edge.needed.name.rpartition("/")[2] else f"{path} as {edge.needed.name}"
@@ -165,19 +153,22 @@ def _importer(edge: Resolution, profile: Profile) -> str:
     return short_path(edge.importer, profile.container)
 
 
-def _highest_versions(images: Iterable[tuple[Image, str]]) -> list[tuple[str, list[str]]]:
-    """Return, for each family of symbol versions (GLIBC, GLIBCXX, ...), the highest one and the files that need it."""
-    by_family: dict[str, dict[str, dict[str, None]]] = {}
-    for image, member in images:
-        for need in image.version_needs:
-            if not need.weak:
-                by_family.setdefault(need.version.partition("_")[0], {}).setdefault(need.version, {})[member] = None
-    highest = {family: max(versions, key=version_key) for family, versions in by_family.items()}
-    return [(highest[family], list(by_family[family][highest[family]])) for family in sorted(by_family)]
+def _highest_versions(profile: Profile) -> list[tuple[str, list[str]]]:
+    """Return, for each family of symbol versions asked of the system (GLIBC, GLIBCXX, ...), the highest one and the files that need it."""
+    met = {(edge.importer, edge.needed.name) for edge in profile.needs if edge.how in MET}
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for binary in profile.binaries:
+        for need in (need for image in binary.images for need in image.version_needs):
+            if not need.weak and (binary.path, need.library) not in met:
+                found.setdefault(need.version.partition("_")[0], {}).setdefault(need.version, {})[binary.member] = None
+    highest = {family: max(versions, key=version_key) for family, versions in found.items()}
+    return [(version, list(found[family][version])) for family, version in sorted(highest.items())]
 
 
-def _identities(binary: Binary) -> list[str]:
-    return list(dict.fromkeys(image.identity for image in binary.images if image.identity))
+def _other_names(binary: Binary) -> list[str]:
+    """Return the names that a library's images give themselves, where these are not the file's."""
+    names = dict.fromkeys(image.identity for image in binary.images if image.identity and not binary.extension)
+    return [name for name in names if name.rpartition("/")[2] != binary.member.rpartition("/")[2]]
 
 
 def _os(image: Image) -> str:

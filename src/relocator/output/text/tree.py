@@ -5,15 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from relocator.facts import Forest
 from relocator.findings import Failure
 from relocator.model import ContainerFacts, How, Load, NeedKind, Resolution
-from relocator.output.text.audit import render_failure
-from relocator.paint import View, counted, printable, short_path, short_text, shortened
+from relocator.paint import View, api_sets_counted, counted, printable, short_path, short_text, shortened
 
 TRAIL = 8
 LIKE = 3
 
 _ROLE = {How.MISSING: "error", How.OUTSIDE: "warning", How.UNDECIDED: "warning"}
-_SAID = {
-    How.BUNDLED: "in this package",
+_SAID = {  # what is in the package needs no word
     How.PROVIDED: "in another package",
     How.EXPECTED: "expected from a dependency",
     How.OUTSIDE: "only outside",
@@ -23,10 +21,8 @@ _SAID = {
 
 
 def render_tree(forests: Sequence[Forest], failures: Sequence[Failure], view: View) -> str:
-    """Render every forest, then every subject that could not be looked at."""
-    parts = [_forest(forest, view) for forest in forests]
-    parts += [render_failure(failure, view) + "\n" for failure in failures]
-    return "\n".join(parts)
+    """Render every forest; what failed is told by `text.failures`."""
+    return "\n".join([_forest(forest, view) for forest in forests])
 
 
 def _forest(forest: Forest, view: View) -> str:
@@ -43,12 +39,16 @@ def _forest(forest: Forest, view: View) -> str:
 
 
 def _alike(loads: Iterable[Load], view: View) -> list[list[Load]]:
-    """Group the loads whose roots differ in nothing that is told about them; with -v every load stands alone."""
+    """Group the loads whose roots bring the same, whatever they take from the system; with -v every load stands alone."""
     groups: dict[object, list[Load]] = {}
     for load in loads:
-        told = tuple((r.importer if r.importer != load.root else "", r.needed, r.how, r.target) for r in load.resolutions)
-        groups.setdefault((load.root, load.arch) if view.verbose else (load.arch, load.loader, told), []).append(load)
+        brought = tuple(_told(edge, load.root) for edge in load.resolutions if edge.importer != load.root or edge.how != How.PROMISED)
+        groups.setdefault((load.root, load.arch) if view.verbose else (load.arch, load.loader, brought), []).append(load)
     return list(groups.values())
+
+
+def _told(edge: Resolution, root: str) -> object:
+    return edge.importer if edge.importer != root else "", edge.needed, edge.how, edge.target
 
 
 class _Teller:
@@ -57,7 +57,7 @@ class _Teller:
     def __init__(self, facts: ContainerFacts, view: View) -> None:
         self._facts = facts
         self._view = view
-        self._told: set[object] = set()
+        self._known: set[object] = set()
 
     def load(self, alike: Sequence[Load]) -> list[str]:
         """Return the lines for one load, and for the names of those that are like it."""
@@ -70,36 +70,42 @@ class _Teller:
         edges: dict[str, list[Resolution]] = {}
         for edge in load.resolutions:
             edges.setdefault(edge.importer, []).append(edge)
-        return lines + self._below(load.root, edges)
+        system = [edge for other in alike for edge in other.resolutions if edge.importer == other.root]
+        return lines + self._from_system(system, 2) + self._below(load.root, edges)
 
     def _below(self, root: str, edges: Mapping[str, Sequence[Resolution]]) -> list[str]:
         """Return the lines for all that a file brings, depth first; a subtree told before is told by a word."""
-        self._told.add(_subtree(root, edges))
-        lines, pending = self._from_system(root, edges, 2), _pending(root, edges, 2)
+        self._known.add(_subtree(root, edges))
+        lines: list[str] = []
+        pending = _pending(root, edges, 2)
         while pending:
             edge, depth = pending.pop()
             subtree = _subtree(edge.target, edges) if edge.target else None
-            again = subtree in self._told and bool(edges.get(edge.target or ""))
+            again = subtree in self._known and bool(_pending(edge.target or "", edges, 0))
             lines += self._edge(edge, "  " * depth, again=again)
-            if edge.target and not again:
-                self._told.add(subtree)
-                lines += self._from_system(edge.target, edges, depth + 1)
+            if edge.target and subtree not in self._known:
+                self._known.add(subtree)
+                lines += self._from_system(edges.get(edge.target, ()), depth + 1)
                 pending += _pending(edge.target, edges, depth + 1)
         return lines
 
-    def _from_system(self, path: str, edges: Mapping[str, Sequence[Resolution]], depth: int) -> list[str]:
-        names = [edge.needed.name + _kind(edge) for edge in edges.get(path, ()) if edge.how == How.PROMISED]
+    def _from_system(self, edges: Iterable[Resolution], depth: int) -> list[str]:
+        names = list(dict.fromkeys(edge.needed.name + _kind(edge) for edge in edges if edge.how == How.PROMISED))
+        if not self._view.verbose:
+            names = api_sets_counted(names)
         return [f"{'  ' * depth}from the system: {printable(', '.join(names))}"] if names else []
 
     def _edge(self, edge: Resolution, indent: str, *, again: bool) -> list[str]:
-        how = self._view.style(_SAID.get(edge.how, str(edge.how)), _ROLE.get(edge.how, "good"))
-        name, why = printable(edge.needed.name + _kind(edge)), printable(short_text(edge.via, self._facts))
-        if edge.target is None:
-            return [f"{indent}{name}: {how}; {why}", *self._tried(edge, indent)]
-        line = f"{indent}{name}: {how}, {self._name(edge.target)}" + (" (its own needs are told above)" if again else "")
-        if self._view.verbose:
-            return [line, f"{indent}  by {why}", *self._tried(edge, indent)]
-        return [f"{line}; {why}"]
+        """Return "demo.libs/liba.so.1 (DT_RPATH of demo/_core.so: $ORIGIN/../demo.libs)", or what is wrong in the place of the path."""
+        why = printable(short_text(edge.via, self._facts)) + ("; its own needs: see above" if again else "")
+        how = self._view.style(_SAID[edge.how], _ROLE.get(edge.how, "good")) if edge.how in _SAID else ""
+        name = printable(edge.needed.name)
+        if edge.target:
+            path = self._name(edge.target)
+            name = path if path.rpartition("/")[2] == name.rpartition("/")[2] else f"{path} as {name}"
+        tried = self._tried(edge, indent)
+        reason = "" if tried and not edge.target else f" ({why})"
+        return [f"{indent}{name}{_kind(edge)}{f': {how}' if how else ''}{reason}", *tried]
 
     def _tried(self, edge: Resolution, indent: str) -> list[str]:
         """Return where the loader looked, in its order: for what it did not find, and with -v for everything."""

@@ -1,9 +1,12 @@
-"""Which C library a file was linked with: the marks that the three of them leave."""
+"""Which of Linux's three C libraries a file was linked with, by the marks that they leave, and which one will load it."""
 
 from typing import NamedTuple
 
 from relocator.model import Image
 from relocator.native import ElfFacts
+from relocator.target import Target
+
+LIBCS = ("glibc", "musl", "bionic")
 
 _TELLING = (("musl", ("ld-musl-", "libc.musl-")), ("glibc", ("ld-linux", "ld64.so.", "libc.so.6")))
 """How the names start that only one C library answers to. The dynamic loader's own name is the surest of them."""
@@ -42,3 +45,15 @@ def evidence_of_libc(image: Image) -> Evidence:
         return Evidence("glibc", "DT_VERNEED", versions[0])
     # The NDK names the parts of libc beside it; libc.so alone may be musl's one library as well.
     return next((Evidence("bionic", "DT_NEEDED", name) for name in names if name in _ANDROID_ONLY and "libc.so" in names), Evidence())
+
+
+def libc_of(image: Image, target: Target) -> str:
+    """Return the C library whose loader opens an ELF image: as the target says, else as the image's own marks tell, else glibc."""
+    if target.libc in LIBCS:
+        return target.libc
+    if target.os == "android":
+        return "bionic"
+    if libc := evidence_of_libc(image).libc:
+        return libc
+    names = {needed.name for needed in image.needed}
+    return "musl" if "libc.so" in names else "bionic" if "liblog.so" in names else "glibc"
