@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
         frozenset(
             {
                 *("backends", "containers", "archives", "archive_tools", "files", "inflating", "metadata", "records"),
-                *("python_sources", "source_values", "world"),
+                *("literals", "python_sources", "source_values", "world"),
             }
         ),
     ),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from relocator.findings import Where
 from relocator.libc import libc_of
 from relocator.loading import directory, normalise
-from relocator.model import Binary, Format, Image, SearchPath, Survey
+from relocator.model import Binary, Format, Image, Load, SearchPath, Survey
 from relocator.native import ElfFacts
 
 
@@ -183,3 +183,41 @@ class _Inside:
         if _below(folder, tuple(self.roots)):
             return _below(folder, tuple(self.tops))
         return any(_below(folder, (own,)) for own in self.folders)
+
+
+LOADED_WITH_PYTHON = frozenset({"libc.so.6", "libm.so.6"})
+"""What every Python for glibc is linked with."""
+
+_SUFFIX = " (current directory)"
+
+
+def looked_for_at(survey: Survey, element: Element) -> str:
+    """Return the first library that a load looks for along an element of a search path; "" when none comes so far."""
+    if "looked_for_at" not in survey.memo:
+        survey.memo["looked_for_at"] = _asked(survey)
+    asked: dict[tuple[str, str], str] = survey.memo["looked_for_at"]
+    via = f"{element.path.kind} of {element.binary.member}: {element.path.text or 'empty element'}"
+    return asked.get((element.image.arch, via), "")
+
+
+def _asked(survey: Survey) -> dict[tuple[str, str], str]:
+    """Return by architecture and element, as the loaders' trails name it, the first library that a load looks for there."""
+    asked: dict[tuple[str, str], str] = {}
+    brought = {path for load in survey.loads for path in load.order if path != load.root}
+    for load in survey.loads:
+        here = _present(load, survey, brought)
+        for resolution in load.resolutions if here is not None else ():
+            if here and resolution.needed.name in here:
+                continue
+            for tried in resolution.tried:
+                asked.setdefault((load.arch, tried.via.removesuffix(_SUFFIX)), resolution.needed.name)
+    return asked
+
+
+def _present(load: Load, survey: Survey, brought: set[str]) -> frozenset[str] | None:
+    """Return what is in the process before a load; None for the load of a library that others bring, which nobody opens alone."""
+    root = survey.binary_at(load.root)
+    image = root.image(load.arch) if root else None
+    if image is not None and image.kind == "program":
+        return frozenset()
+    return LOADED_WITH_PYTHON if (root and root.extension) or load.root not in brought else None

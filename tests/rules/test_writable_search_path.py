@@ -3,6 +3,7 @@
 import pytest
 
 from builders import LINUX, MACOS, binary, elf, macho, survey
+from linked import linked
 from relocator.audit import run_rules
 from relocator.findings import Severity
 from relocator.model import Role
@@ -14,7 +15,7 @@ def found(text: str) -> list[str]:
     linux = check(survey(binary("demo/_core.so", elf(runpath=f"$ORIGIN:{text}")), target=LINUX))
     macos = check(survey(binary("demo/_core.so", macho(rpaths=["@loader_path", text])), target=MACOS))
     findings = [*linux, *macos]
-    assert {(finding.severity, finding.primary.position, finding.repaired_by) for finding in findings} <= {(Severity.ERROR, 1, "repair")}
+    assert {(finding.severity, finding.primary.position, finding.repaired_by) for finding in findings} <= {(Severity.WARNING, 1, "repair")}
     return [finding.primary.label for finding in findings]
 
 
@@ -44,4 +45,13 @@ def test_is_silent_about(text: str) -> None:
 def test_no_other_rule_about_search_paths_says_it_again() -> None:
     survey_ = survey(binary("demo/_core.so", elf(runpath="/tmp/x"), role=Role.PAYLOAD))
     findings = run_rules(survey_, [RULE, build_search_path.RULE, relative_search_path.RULE]).findings
-    assert [(finding.rule, finding.severity) for finding in findings] == [("writable-search-path", Severity.ERROR)]
+    assert [(finding.rule, finding.severity) for finding in findings] == [("writable-search-path", Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("needed", "severity"), [("libx.so.1", Severity.ERROR), ("libown.so.1", Severity.WARNING), ("libc.so.6", Severity.WARNING)]
+)
+def test_it_is_an_error_where_a_library_is_looked_for_there(needed: str, severity: Severity) -> None:
+    root = binary("demo/_core.so", elf(needed, runpath="$ORIGIN:/tmp/x"), extension="demo._core")
+    own = binary("demo/libown.so.1", elf(soname="libown.so.1"))
+    assert [finding.severity for finding in check(linked(root, own))] == [severity]

@@ -21,6 +21,12 @@ class Backend(Protocol):
     def read(self, buffer: Buffer, /, *, verify_signatures: bool = False) -> tuple[Image, ...]:
         """Return the images, none when a closer look shows that no loader maps the file; raise UnreadableBinary for a damaged one."""
 
+    def constants(self, buffer: Buffer, image: Image, /) -> tuple[tuple[int, int], ...]:
+        """Return (offset in the buffer, size) of the regions where an image keeps string literals; they may overlap.
+
+        `image` is one that `read` returned for the same buffer.
+        """
+
     def load(self, root: Binary, arch: str, world: World, process: Process, /) -> Load:
         """Return what one root brings into the process, as the system's loader would."""
 

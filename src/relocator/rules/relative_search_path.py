@@ -53,21 +53,14 @@ is looked for at this element; libc and libm do not count for a module, since Py
 from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity
-from relocator.model import Format, Load, Survey
-from relocator.search_paths import Element, Leads, elements
-
-LOADED_WITH_PYTHON = frozenset({"libc.so.6", "libm.so.6"})
-"""What every Python for glibc is linked with."""
-
-_SUFFIX = " (current directory)"
+from relocator.model import Format, Survey
+from relocator.search_paths import Element, Leads, elements, looked_for_at
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each element that leads to the current directory."""
-    found = list(elements(survey, Leads.CURRENT))
-    asked = _asked(survey) if found else {}
-    for element in found:
-        need = asked.get((element.image.arch, _via(element)), "")
+    for element in elements(survey, Leads.CURRENT):
+        need = looked_for_at(survey, element)
         empty = "" if element.path.text else "an empty element"
         label = f"{need} is looked for there" if need else ""
         yield Finding(
@@ -83,34 +76,6 @@ def check(survey: Survey) -> Iterator[Finding]:
 
 def _relative_to_file(element: Element) -> str:
     return "@loader_path/..." if element.image.format == Format.MACHO else "'$ORIGIN/...'"
-
-
-def _via(element: Element) -> str:
-    """Return how the loaders' trails name the element."""
-    return f"{element.path.kind} of {element.binary.member}: {element.path.text or 'empty element'}"
-
-
-def _asked(survey: Survey) -> dict[tuple[str, str], str]:
-    """Return by architecture and element, as trails name it, the first library that a load looks for there."""
-    asked: dict[tuple[str, str], str] = {}
-    brought = {path for load in survey.loads for path in load.order if path != load.root}
-    for load in survey.loads:
-        here = _present(load, survey, brought)
-        for resolution in load.resolutions if here is not None else ():
-            if here and resolution.needed.name in here:
-                continue
-            for tried in resolution.tried:
-                asked.setdefault((load.arch, tried.via.removesuffix(_SUFFIX)), resolution.needed.name)
-    return asked
-
-
-def _present(load: Load, survey: Survey, brought: set[str]) -> frozenset[str] | None:
-    """Return what is in the process before a load; None for the load of a library that others bring, which nobody opens alone."""
-    root = survey.binary_at(load.root)
-    image = root.image(load.arch) if root else None
-    if image is not None and image.kind == "program":
-        return frozenset()
-    return LOADED_WITH_PYTHON if (root and root.extension) or load.root not in brought else None
 
 
 RULE = Rule(

@@ -2,7 +2,8 @@
 
 ## What it flags
 
-An element of DT_RPATH, DT_RUNPATH or LC_RPATH at or below `/tmp`, `/var/tmp`, `/dev/shm` and the like.
+An element of DT_RPATH, DT_RUNPATH or LC_RPATH at or below `/tmp`, `/var/tmp`, `/dev/shm` and the like. An error where some library is
+looked for there, a warning where every library is found before the loader comes so far.
 
 ## Why it matters
 
@@ -12,7 +13,7 @@ bears the name of one that the package needs. The next import, by whomever, runs
 ## Example
 
     error[writable-search-path]: searches for libraries in a directory where every user may write
-      demo/_core.so (x86_64), DT_RUNPATH /tmp/build-4f2a/prefix/lib: everybody may create files below /tmp
+      demo/_core.so (x86_64), DT_RUNPATH /tmp/build-4f2a/prefix/lib: everybody may create files below /tmp; libz.so.1 is looked for there
       = help: let `relocate repair` remove it, or build without this search path
       = more: relocate explain writable-search-path
 
@@ -30,6 +31,7 @@ Never in a package.
 
 The text is normalised (`/usr/../tmp/x` is below `/tmp`) and compared with the directories that Linux distributions and macOS give the
 mode 1777. Elements that start with `$ORIGIN` or `@loader_path` are not judged: where the package lies is the user's choice.
+Whether a library is looked for there, the loads tell; what every Python has loaded already does not count.
 
 ## References
 
@@ -42,19 +44,21 @@ from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity
 from relocator.model import Format, Survey
-from relocator.search_paths import WRITABLE, Leads, elements
+from relocator.search_paths import WRITABLE, Leads, elements, looked_for_at
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each element at or below a directory where everybody may write."""
     for element in elements(survey, Leads.WRITABLE):
         open_to_all = next(folder for folder in WRITABLE if f"{element.target}/".startswith(f"{folder}/"))
+        need = looked_for_at(survey, element)
+        looked = f"; {need} is looked for there" if need else ""
         yield Finding(
             "writable-search-path",
-            Severity.ERROR,
+            Severity.ERROR if need else Severity.WARNING,
             Certainty.CERTAIN,
-            "searches for libraries in a directory where every user may write",
-            element.where(f"everybody may create files below {open_to_all}"),
+            "searches for libraries in a directory where every user may write" if need else "has a search path where every user may write",
+            element.where(f"everybody may create files below {open_to_all}{looked}"),
             help="let `relocate repair` remove it, or build without this search path",
             repaired_by="repair",
         )
