@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "words",
         "values and tables that know nothing of files, loaders or rules",
-        frozenset({"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "knowledge", "paint"}),
+        frozenset({"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint"}),
     ),
     (
         "edges",
@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "shared thought",
         "what several rules, outputs or commands want to know of a Survey, and the making of the Survey",
-        frozenset({"platform_tags", "tags", "demands", "roles", "survey", "places", "search_paths", "facts"}),
+        frozenset({"platform_tags", "tags", "demands", "roles", "survey", "places", "search_paths", "facts", "python_abi"}),
     ),
     ("thought", "pure functions over a Survey", frozenset({"rules", "audit"})),
     ("view", "a value to text, no thought of its own", frozenset({"output"})),
