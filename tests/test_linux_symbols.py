@@ -7,6 +7,7 @@ import pytest
 
 from conftest import FIXTURES
 from elf_bytes import (
+    BASE,
     FUNC,
     GLOBAL,
     IFUNC,
@@ -326,6 +327,13 @@ def test_what_follows_a_symbol_table_is_not_taken_for_symbols() -> None:
     tables["rela"] = relocation(NATIVE, 1, True)
     image = one(elf(tables, [*BASIC, (GNU_HASH, "gnu"), (RELA, "rela"), (RELASZ, "len:rela")]))
     assert imported(image) == {b"wanted": True}
+
+
+def test_a_symbol_table_whose_next_table_is_in_another_segment_ends_with_its_own() -> None:
+    tables = {"dynstr": NAMES, "gnu": gnu_hash(1, 0), "rela": relocation(NATIVE, 1, True), "dynsym": null_symbol() + undefined(b"wanted")}
+    elsewhere = (3, BASE + 0x100000)  # DT_PLTGOT; patchelf moves the tables that grow into a segment of their own
+    dynamic = [*BASIC, (GNU_HASH, "gnu"), (RELA, "rela"), (RELASZ, "len:rela"), elsewhere]
+    assert imported(one(elf(tables, dynamic))) == {b"wanted": True}
 
 
 def test_versions_by_number() -> None:

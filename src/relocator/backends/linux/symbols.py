@@ -7,7 +7,7 @@ Specification: System V gABI, chapters 4 ("Symbol Table") and 5 ("Hash Table"); 
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from relocator.backends.linux.dynamic import (
@@ -41,6 +41,7 @@ _WIDE_HASH = frozenset({22, 0x9026})
 """EM_S390 and EM_ALPHA: words of DT_HASH are 8 bytes wide, though not all linkers know."""
 
 _HIDDEN, _VERSION = 0x8000, 0x7FFF  # bits of a DT_VERSYM entry
+_FIRST_NAMED_VERSION = 2  # VER_NDX_LOCAL and VER_NDX_GLOBAL come before
 
 _EXPANSION = 16
 """How many times as long as the string table its symbols' names may be together, on top of a constant. Linkers let one name end another,
@@ -109,12 +110,18 @@ class ElfSymbols:
         sources = {number: position for position, number in enumerate(dict.fromkeys(versions))}
         return References(tuple(names), tuple([sources[n] for n in versions]), tuple(known.get(n, (b"", "")) for n in sources))
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names are wanted; spells out the names of all, and makes objects of those alone."""
         find, strings = self.strings.find, self.strings
         order = ">" if self.big_endian else "<"
         rows = struct.iter_unpack(order + ("I2xH16x" if self.wide else "I10xH"), self.table)
-        found = [i for i, (name, section) in enumerate(rows) if section and strings[name : find(b"\0", name)] in wanted]
+        return self._picked([i for i, (name, section) in enumerate(rows) if section and strings[name : find(b"\0", name)] in wanted])
+
+    def unique(self) -> list[Export]:
+        """Return the exports that are STB_GNU_UNIQUE."""
+        return self._picked([i for i, row in enumerate(self._heads()) if row[1] >> 4 == _STB_GNU_UNIQUE])
+
+    def _picked(self, found: Sequence[int]) -> list[Export]:
         size, numbers = 24 if self.wide else 16, self._numbers(self._count())
         picked = b"".join([self.table[i * size : i * size + size] for i in found])
         return list(self._offered(self._rows(picked), [numbers[i] for i in found]))
@@ -292,4 +299,4 @@ def _with_unused(file: ElfFile, dynamic: Dynamic, count: int, room: int) -> int:
 def _extent(dynamic: Dynamic, tag: int, most: int) -> int:
     """Return the bytes from one table to the next, at most `most`."""
     address = dynamic.values[tag]
-    return min((dynamic.values[t] - address for t in TABLES if dynamic.values.get(t, 0) > address), default=most)
+    return min([most, *(dynamic.values[t] - address for t in TABLES if dynamic.values.get(t, 0) > address)])
