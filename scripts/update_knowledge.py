@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TABLES = ("linux", "providers", "system_libraries", "windows")
+TABLES = ("families", "linux", "providers", "stable_abi", "system_libraries", "windows")
 FOLDERS = ("macos",)
 """Modules that write their own files below the folder that they are given: build(root)."""
 

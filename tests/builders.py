@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 
 from relocator.model import (
     PREFIX,
@@ -60,9 +60,12 @@ class Symbols:
         names = tuple(i.name if i.ordinal is None else b"#%d" % i.ordinal for i in strong)
         return References(names, tuple(sources.index((i.version, i.library)) for i in strong), tuple(sources))
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         found = [e for e in self.exported if e.name in wanted]
         return found + [e._replace(name=b"#%d" % (e.ordinal or 0)) for e in self.exported if b"#%d" % (e.ordinal or 0) in wanted]
+
+    def unique(self) -> list[Export]:
+        return [e for e in self.exported if e.unique]
 
     def preemptible(self) -> References:
         own = [e for e in self.exported if e.name in self.referred]
@@ -221,6 +224,12 @@ def survey(
         tuple(hints),
         tuple(unreadable),
     )
+
+
+def environment(*binaries: Binary, **facts: object) -> Survey:
+    """A Survey of an environment "env"; `facts` as for `survey`."""
+    values: dict[str, object] = {"kind": "environment", "subject": "env", "tags": (), "declared_tags": None, "dist_info": "", **facts}
+    return survey(*binaries, **values)  # type: ignore[arg-type]
 
 
 def record_hash(data: bytes) -> str:

@@ -1,13 +1,14 @@
 """Surveys whose loads come from the real loader models, for rules about needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from builders import LINUX, MANYLINUX, SITE, binary, elf, survey
+from builders import LINUX, MANYLINUX, SITE, binary, elf, environment, survey
 from relocator.backends.linux.load import load as load_elf
 from relocator.backends.macos.load import load as load_macho
 from relocator.backends.windows.load import load as load_pe
 from relocator.loading import Process, Seen
-from relocator.model import Binary, Format, How, Load, Resolution, Survey, Tried
+from relocator.model import Binary, Distribution, Format, How, Load, Resolution, Survey, Tried
 from relocator.target import Promises, Target
 
 
@@ -65,3 +66,23 @@ def answer(one: Binary, how: How, name: str = "", via: str = "default directorie
     position = next(i for i, need in enumerate(image.needed) if name in ("", need.name))
     need = image.needed[position]
     return Resolution(one.path, position, need, image.arch, how, target, via, (Tried(need.name, via, "not promised"),))
+
+
+def installed(
+    *binaries: Binary,
+    target: Target = LINUX,
+    promises: Promises | None = MANYLINUX,
+    requires: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    sources: Mapping[str, str] = MappingProxyType({}),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    **facts: object,
+) -> Survey:
+    """The Survey of an environment: the owners of the binaries are its distributions; `requires` and `sources` are by their names."""
+    names = dict.fromkeys(binary.owner for binary in binaries if binary.owner)
+    distributions = [Distribution(name, "1.0", requires.get(name, ()), SITE, source=sources.get(name, "pip")) for name in names]
+    process = Process(target, promises, tuple(variables.items()))
+    world = Files(*binaries)
+    loaders = {Format.ELF: load_elf, Format.MACHO: load_macho, Format.PE: load_pe}
+    loads = [loaders[one.format](one, image.arch, world, process) for one in binaries if one.owner for image in one.images]
+    values: dict[str, object] = {"distributions": tuple(distributions), "loads": loads, **facts}
+    return environment(*binaries, target=target, promises=[promises] if promises else [], **values)

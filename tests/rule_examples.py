@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Callable
 
-from builders import LINUX, MACOS, SITE, WINDOWS, binary, elf, macho, member, pe, survey, symbols
+from builders import LINUX, MACOS, MANYLINUX, SITE, WINDOWS, binary, elf, macho, member, pe, survey, symbols
+from conflict_examples import CONFLICT_EXAMPLES
 from linked import answer, lib, linked, load_of, module, outside
 from relocator.backends.windows.promises import promises as windows
-from relocator.model import Binary, Format, How, Import, Problem, RecordRow, Survey, Unreadable, VersionNeed
-from relocator.native import Segment, Signature
+from relocator.model import Binary, Format, How, Import, Needed, NeedKind, Problem, RecordRow, Role, Survey, Unreadable, VersionNeed
+from relocator.native import Dylib, Segment, Signature
 from relocator.target import Level, Promises, Target
+from symbol_examples import SYMBOL_EXAMPLES
 
 CP312 = "demo/_core.cpython-312-x86_64-linux-gnu.so"
 INFO = "demo-1.0.dist-info"
@@ -182,6 +184,87 @@ def _unsafe_member() -> Survey:
     return survey(problems=(Problem("name", "../../bin/tool", "leads out of the archive"),))
 
 
+def _slim_image_library() -> Survey:
+    desktop = MANYLINUX.levels[-1]._replace(libraries=frozenset({"libGL.so.1"}))
+    return linked(module("libGL.so.1"), target=NEW_GLIBC, promises=dataclasses.replace(MANYLINUX, levels=(desktop,)))
+
+
+def _aliased_library() -> Survey:
+    copies = [dataclasses.replace(lib(f"demo/lib/{name}", soname="libucs.so.0"), sha256="5" * 64) for name in ("libucs.so", "libucs.so.0")]
+    return linked(module("libucs.so.0", "libuct.so", rpath="$ORIGIN/lib"), lib("demo/lib/libuct.so", "libucs.so", rpath="$ORIGIN"), *copies)
+
+
+def _identity_mismatch() -> Survey:
+    return linked(module("libfoo.so", rpath="$ORIGIN"), lib("demo/libfoo.so", soname="libfoo.so.3"))
+
+
+def _redundant_search_path() -> Survey:
+    return linked(module("libfoo.so.3", rpath="$ORIGIN/lib:$ORIGIN/deps/lib64"), lib("demo/lib/libfoo.so.3"))
+
+
+def _overridable_search_path() -> Survey:
+    return linked(module("libcudnn.so.9", runpath="$ORIGIN/lib"), lib("demo/lib/libcudnn.so.9"))
+
+
+def _shipped_debug_info() -> Survey:
+    return survey(dataclasses.replace(module(debug_size=63_469_351), size=64_994_161))
+
+
+def _wrong_mode() -> Survey:
+    return survey(binary("demo/bin/server", elf(kind="program"), role=Role.PROGRAM), members=(member("demo/bin/server"),))
+
+
+def _refused_by_index() -> Survey:
+    return survey(problems=(Problem("descriptor", "demo/__init__.py", "its size stands behind its bytes"),))
+
+
+NUMPY_1 = b"module compiled against API version 0x%x but this version of numpy is 0x%x . Check the section C-API incompatibility"
+STABLE = dataclasses.replace(LINUX, pythons=("cp38",), abis=("abi3",))
+
+
+def taking(symbol: bytes, name: str, target: Target) -> Survey:
+    """A package whose module takes a symbol from Python."""
+    return survey(binary(name, elf(table=symbols([symbol])), extension="demo._core"), target=target)
+
+
+def _free_threading_mismatch() -> Survey:
+    target = dataclasses.replace(LINUX, pythons=("cp313",), abis=("cp313t",))
+    return taking(b"_Py_Dealloc", "demo/_core.cpython-313t-x86_64-linux-gnu.so", target)
+
+
+def _numpy_abi() -> Survey:
+    image = dataclasses.replace(elf("libc.so.6"), literals=(NUMPY_1,))
+    return survey(binary(CP312, image, extension="demo._core"), requires=["numpy>=1.26"])
+
+
+def _runtime_loaded_library() -> Survey:
+    return survey(binary("demo/_core.so", dataclasses.replace(elf("libc.so.6"), literals=(b"libclntsh.so",)), extension="demo._core"))
+
+
+def _slice_mismatch() -> Survey:
+    odbc = "/usr/local/opt/unixodbc/lib/libodbc.2.dylib"
+    one = binary("demo/_core.cpython-312-darwin.so", macho(SYSTEM, odbc, arch="x86_64"), macho(SYSTEM), extension="demo._core")
+    return survey(one, target=UNIVERSAL)
+
+
+def _old_compatibility_version() -> Survey:
+    name = "@loader_path/libpng16.16.dylib"
+    old = dylib(
+        "demo/libpng16.16.dylib", minimum_os=(10, 13), identity=Dylib("libpng16.16.dylib", "LC_ID_DYLIB", 54 << 16, 54 << 16), arch="x86_64"
+    )
+    needs = (Dylib(name, "LC_LOAD_DYLIB", 57 << 16, 57 << 16),)
+    return linked(bundle(name, arch="x86_64", minimum_os=(10, 13), dylibs=needs), old, target=INTEL, promises=OLD_APPLE)
+
+
+def _newer_windows_than_tag() -> Survey:
+    return on_windows(pyd("KERNEL32.dll", "api-ms-win-core-memory-l1-1-3.dll", "python312.dll"))
+
+
+def _unresolved_delay_load() -> Survey:
+    needs = ("KERNEL32.dll", "python312.dll", Needed("foo.dll", NeedKind.DELAYED))
+    return on_windows(binary("demo/_core.cp312-win_amd64.pyd", pe(*needs), extension="demo._core"))
+
+
 EXAMPLES: dict[str, Callable[[], Survey]] = {
     "missing-library": _missing_library,
     "unbundled-library": _unbundled_library,
@@ -189,38 +272,62 @@ EXAMPLES: dict[str, Callable[[], Survey]] = {
     "host-library": lambda: linked(module("libcuda.so.1")),
     "path-in-needed": lambda: linked(module("build/libfoo.so")),
     "resolved-by-caller": _resolved_by_caller,
+    "slim-image-library": _slim_image_library,
+    "retired-system-library": lambda: linked(module("libffi.so.6"), target=NEW_GLIBC),
+    "runtime-loaded-library": _runtime_loaded_library,
     "links-libpython": lambda: linked(module("libpython3.12.so.1.0")),
+    "aliased-library": _aliased_library,
     "refused-symbol": _refused_symbol,
     "newer-glibc-than-tag": lambda: needing("GLIBC_2.34", b"pthread_create"),
     "newer-cxx-runtime-than-tag": lambda: needing("GLIBCXX_3.4.24", b"_ZNSt13random_device14_M_init_pretr1ERKSs", "libstdc++.so.6"),
     "needs-relr-support": _needs_relr_support,
     "libc-mismatch": lambda: survey(binary("demo/_core.so", elf("libm.so.6", "ld-linux-x86-64.so.2")), target=MUSL),
     "newer-macos-than-tag": _newer_macos_than_tag,
+    "newer-windows-than-tag": _newer_windows_than_tag,
     "binary-in-pure-wheel": _binary_in_pure_wheel,
     "tag-disagreement": _tag_disagreement,
     "local-platform-tag": lambda: survey(target=Target("linux_x86_64", "linux", "glibc", (("x86_64", ()),), local=True)),
     "narrow-tag": _narrow_tag,
     "wrong-architecture": lambda: survey(bundle(name="demo/_core.cpython-312-darwin.so", arch="x86_64"), target=MACOS),
     "missing-slice": lambda: survey(bundle(name="demo/_core.cpython-312-darwin.so", arch="x86_64"), target=UNIVERSAL),
+    "slice-mismatch": _slice_mismatch,
     "unsafe-page-alignment": _unsafe_page_alignment,
+    "newer-cpu-than-tag": lambda: survey(module(isa_needed=7)),
     "relative-search-path": _relative_search_path,
     "writable-search-path": _writable_search_path,
     "build-search-path": _build_search_path,
     "escaping-search-path": lambda: linked(module(runpath="$ORIGIN:$ORIGIN/../../..")),
+    "redundant-search-path": _redundant_search_path,
+    "overridable-search-path": _overridable_search_path,
     "duplicate-rpath": _duplicate_rpath,
     "executable-stack": lambda: linked(lib("demo.libs/libfast-1a2b3c4d.so.1", stack_flags=7)),
+    "text-relocations": lambda: survey(module(text_relocations=True)),
+    "identity-mismatch": _identity_mismatch,
+    "weak-hardening": lambda: survey(binary("demo/bin/server", elf(kind="program", type=2), role=Role.PROGRAM)),
     "absolute-install-name": _absolute_install_name,
     "unresolved-rpath": _unresolved_rpath,
+    "old-compatibility-version": _old_compatibility_version,
+    "wrong-apple-platform": lambda: on_macos(dylib("demo/.dylibs/libfoo.1.dylib", platform="iossimulator")),
     "invalid-signature": _invalid_signature,
     "unbundled-msvc-runtime": _unbundled_msvc_runtime,
     "debug-runtime": _debug_runtime,
     "unreachable-dll": _unreachable_dll,
+    "unresolved-delay-load": _unresolved_delay_load,
     "wrong-python-dll": _wrong_python_dll,
     "wrong-extension-suffix": _wrong_extension_suffix,
+    "abi3-violation": lambda: taking(b"_PyUnicode_Ready", "demo/_core.abi3.so", STABLE),
+    "newer-abi3-than-tag": lambda: taking(b"PyType_GetName", "demo/_core.abi3.so", STABLE),
+    "free-threading-mismatch": _free_threading_mismatch,
+    "numpy-abi": _numpy_abi,
     "unrecorded-file": _unrecorded_file,
     "record-mismatch": _record_mismatch,
     "malformed-record": _malformed_record,
     "unsafe-member": _unsafe_member,
+    "refused-by-index": _refused_by_index,
+    "shipped-debug-info": _shipped_debug_info,
+    "wrong-mode": _wrong_mode,
     "unreadable-binary": _unreadable_binary,
+    **SYMBOL_EXAMPLES,
+    **CONFLICT_EXAMPLES,
 }
 """By the rule's name; a package has nothing else wrong with it that the rule would tell."""

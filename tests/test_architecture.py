@@ -16,22 +16,22 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "words",
         "values and tables that know nothing of files, loaders or rules",
-        frozenset({"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint"}),
+        frozenset({"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint", "policy"}),
     ),
     (
         "edges",
         "what reads one format, one archive, one kind of text",
         frozenset(
             {
-                *("backends", "containers", "archives", "archive_tools", "files", "inflating", "metadata", "records"),
-                *("literals", "python_sources", "source_values", "world"),
+                *("backends", "containers", "archives", "archive_tools", "distributions", "editable", "files", "inflating", "layouts", "lock_files", "metadata", "records"),
+                *("literals", "python_sources", "source_values", "world", "configuration", "toml_places", "baseline"),
             }
         ),
     ),
     (
         "shared thought",
         "what several rules, outputs or commands want to know of a Survey, and the making of the Survey",
-        frozenset({"platform_tags", "tags", "demands", "roles", "survey", "places", "search_paths", "facts", "python_abi"}),
+        frozenset({"platform_tags", "tags", "demands", "bindings", "processes", "reading", "wheel_choice", "locks", "roles", "survey", "places", "search_paths", "facts", "python_abi", "meeting", "families", "requires"}),
     ),
     ("thought", "pure functions over a Survey", frozenset({"rules", "audit"})),
     ("view", "a value to text, no thought of its own", frozenset({"output"})),
@@ -249,7 +249,7 @@ def test_the_table_of_commands_agrees_with_its_folder() -> None:
     assert set(COMMANDS) <= files_in("cli")
     for name in COMMANDS:
         assert import_module(f"relocator.cli.{name}").command.name == name
-    shared = {"inputs", "looks", "mishap", "options", "terminal"}
+    shared = {"configured", "inputs", "judging", "looks", "mishap", "options", "terminal", "whereabouts"}
     assert files_in("cli") - set(COMMANDS) == shared, "a command is one file in cli/, and one line in COMMANDS"
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from relocator.knowledge import host_libraries, matches, providers
+from relocator.knowledge import host_libraries, matches, providers, retired_sonames, slim_libraries, stable_abi, windows_versions
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,7 +73,18 @@ def test_a_star_stands_for_any_text() -> None:
     assert not matches("libz.so.1", "libz.so.1.2")
 
 
-@pytest.mark.parametrize("name", ["backends/linux/promises.json", "knowledge/providers.json", "knowledge/host_libraries.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "backends/linux/promises.json",
+        "knowledge/providers.json",
+        "knowledge/host_libraries.json",
+        "knowledge/retired_sonames.json",
+        "knowledge/stable_abi.json",
+        "knowledge/windows_versions.json",
+        "knowledge/slim_libraries.json",
+    ],
+)
 def test_every_table_has_its_source_and_date(name: str) -> None:
     table = json.loads((ROOT / "src/relocator" / name).read_text(encoding="utf-8"))
     assert table["source"]
@@ -89,10 +100,25 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def test_the_tables_kept_by_hand_are_what_their_script_writes() -> None:
+@pytest.mark.parametrize("module", ["providers", "system_libraries"])
+def test_the_tables_kept_by_hand_are_what_their_script_writes(module: str) -> None:
     driver = script("update_knowledge")
-    for name, facts in script("knowledge/providers").facts().items():
+    for name, facts in script(f"knowledge/{module}").facts().items():
         assert driver.render(facts, ROOT / name) == (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["libffi.so.8", "libssl.so.3", "libncursesw.so.6", "libtinfo.so.6", "libz.so.1", "libstdc++.so.6"])
+def test_what_current_distributions_install_is_not_retired(name: str) -> None:
+    assert name not in retired_sonames.retired()
+
+
+def test_no_library_is_both_retired_and_merely_absent_from_slim_images() -> None:
+    assert not set(retired_sonames.retired()) & set(slim_libraries.absent_from_slim_images())
+
+
+def test_what_every_linux_system_has_is_not_absent_from_slim_images() -> None:
+    always = "libc.so.6 libm.so.6 libdl.so.2 librt.so.1 libpthread.so.0 libgcc_s.so.1 libstdc++.so.6 libresolv.so.2 libutil.so.1 libz.so.1"
+    assert not set(always.split()) & set(slim_libraries.absent_from_slim_images())
 
 
 def test_the_linux_table_is_what_its_script_writes_from_the_published_policies() -> None:
@@ -113,3 +139,46 @@ def test_a_table_keeps_its_date_until_its_facts_change(tmp_path: Path) -> None:
     path.write_text('{"source": "s", "date": "2001-02-03", "libraries": {"a": 1}}', encoding="utf-8")
     assert json.loads(driver.render({"source": "s", "libraries": {"a": 2}}, path))["date"] != "2001-02-03"
     assert json.loads(driver.render({"source": "s", "libraries": {"a": 1}}, path))["date"] == "2001-02-03"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "on_windows", "elsewhere"),
+    [
+        ("PyList_New", (3, 2), (3, 2)),
+        ("PyType_GetName", (3, 11), (3, 11)),
+        ("PyExc_ValueError", (3, 2), (3, 2)),
+        ("_Py_Dealloc", (3, 2), (3, 2)),
+        ("PyErr_SetFromWindowsErr", (3, 7), ()),
+        ("PyOS_AfterFork", (), (3, 2)),
+        ("_Py_NegativeRefcount", (), ()),
+        ("_PyUnicode_Ready", (), ()),
+        ("_Py_DecRefShared", (), ()),
+        ("", (), ()),
+    ],
+)
+def test_when_the_stable_abi_got_a_symbol(symbol: str, on_windows: tuple[int, ...], elsewhere: tuple[int, ...]) -> None:
+    assert (stable_abi.added(symbol, True), stable_abi.added(symbol, False)) == (on_windows, elsewhere)
+
+
+def test_the_table_of_the_stable_abi_is_what_its_script_writes() -> None:
+    path = ROOT / "src/relocator/knowledge/stable_abi.json"
+    try:
+        installed = version("abi3info")
+    except PackageNotFoundError:
+        pytest.skip("abi3info, from which the table is made, is not installed")
+    if f"abi3info {installed}," not in json.loads(path.read_text(encoding="utf-8"))["source"]:
+        pytest.skip(f"the table was made from another release than the installed {installed}")
+    ((_, facts),) = script("knowledge/stable_abi").facts().items()
+    assert script("update_knowledge").render(facts, path) == path.read_text(encoding="utf-8")
+
+
+def test_which_windows_a_python_needs() -> None:
+    oldest = [windows_versions.oldest_for((3, minor), "amd64") for minor in (7, 8, 9, 12, 13, 15)]
+    assert oldest == [(6, 1), (6, 1), (6, 3), (6, 3), (10, 0), (10, 0)]
+    assert windows_versions.oldest_for((3, 11), "arm64") == (10, 0)
+    assert [windows_versions.spelled(version) for version in ((6, 1), (6, 3), (10, 0), (11, 7))] == [
+        "Windows 7",
+        "Windows 8.1",
+        "Windows 10",
+        "Windows 11.7",
+    ]

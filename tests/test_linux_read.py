@@ -321,6 +321,27 @@ def test_names_that_are_not_utf_8_can_be_encoded_back() -> None:
     assert need.name.encode("utf-8", "surrogateescape") == b"lib\xff.so"
 
 
+@pytest.mark.parametrize(
+    ("tags", "field"),
+    [
+        ([(24, 0)], "bind_now"),
+        ([(FLAGS, 8)], "bind_now"),
+        ([(FLAGS_1, 1)], "bind_now"),
+        ([(16, 0)], "symbolic"),
+        ([(FLAGS, 2)], "symbolic"),
+        ([(22, 0)], "text_relocations"),
+        ([(FLAGS, 4)], "text_relocations"),
+        ([(FLAGS, 0x10)], "static_tls"),
+        ([(36, 0), (35, 0)], "relr"),
+        ([(0x6FFFE000, 0), (0x6FFFE001, 0)], "relr"),
+    ],
+)
+def test_each_way_to_say_it(tags: list[tuple[int, int | str]], field: str) -> None:
+    every = {"bind_now", "symbolic", "text_relocations", "static_tls", "relr"}
+    facts = facts_of(one(elf({}, tags)))
+    assert {name for name in every if getattr(facts, name)} == {field}
+
+
 def properties(shape: Shape, *entries: tuple[int, int]) -> bytes:
     pad = 4 if shape.wide else 0
     return b"".join(shape.pack("3I", kind, 4, value) + bytes(pad) for kind, value in entries)
@@ -400,6 +421,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("need without an end", elf({"dynstr": b"\0abc"}, [*STRINGS, (NEEDED, 1)]), "DT_NEEDED"),
     ("soname outside", elf({"dynstr": NAMES}, [*STRINGS, (SONAME, HUGE)]), "DT_SONAME"),
     ("interpreter without an end", elf({"i": b"/lib/ld.so"}, (), pieces=[Piece(PT_INTERP, "i")]), "PT_INTERP"),
+    ("interpreter's path too long", elf({"i": b"/" * 5000 + b"\0"}, (), pieces=[Piece(PT_INTERP, "i")]), "PT_INTERP"),
     ("version needs nowhere", elf({"dynstr": NAMES}, [*STRINGS, (VERNEED, 8)]), "DT_VERNEED"),
     ("version definitions nowhere", elf({"dynstr": NAMES}, [*STRINGS, (VERDEF, HUGE)]), "DT_VERDEF"),
 ]

@@ -290,3 +290,32 @@ def test_a_wheel_written_to_a_pipe_is_read_and_told() -> None:
     assert content.data is not None
     assert bytes(content.data[:]) == b"text" * 100
     assert [problem.kind for problem in content.problems] == ["descriptor"]
+
+
+@pytest.mark.parametrize(
+    ("entry_points", "expected"),
+    [
+        (b"[console_scripts]\ntool = demo:main\n[demo.plugins]\na b = demo:x\n", []),
+        (b"[console_scripts]\nbad name = demo:main\n", ["has a script called 'bad name'"]),
+        (b"tool = demo:main\n", ["cannot be parsed"]),
+        (b"[console_scripts]\ntool: demo:main\n", ["cannot be parsed"]),
+        (b"[console_scripts]\ntool = a:b\ntool = c:d\n", ["cannot be parsed"]),
+        (b"[console_scripts]\ncaf\xe9 = demo:main\n", ["is not UTF-8"]),
+        (b"", []),
+    ],
+)
+def test_entry_points_that_the_index_refuses_are_told(tmp_path: Path, entry_points: bytes, expected: list[str]) -> None:
+    found = facts(tmp_path, wheel({f"{INFO}/entry_points.txt": entry_points}))
+    told = [problem for problem in found.problems if problem.kind == "entry-points"]
+    assert [problem.message.startswith(text) for problem, text in zip(told, expected, strict=True)] == [True] * len(expected)
+    assert {problem.member for problem in told} <= {f"{INFO}/entry_points.txt"}
+
+
+NOTICE = f"{INFO}/licenses/docs/NOTICE"
+
+
+@pytest.mark.parametrize(("version", "missing"), [("2.4", [NOTICE]), ("2.10", [NOTICE]), ("2.1", []), ("", []), ("x", [])])
+def test_license_files_that_are_not_there_are_told_once_they_have_a_place(tmp_path: Path, version: str, missing: list[str]) -> None:
+    headers = f"Metadata-Version: {version}\nName: demo\nVersion: 1.0\nLicense-File: LICENSE\nLicense-File: docs/NOTICE\n"
+    found = facts(tmp_path, wheel({f"{INFO}/METADATA": headers.encode(), f"{INFO}/licenses/LICENSE": b"free"}))
+    assert [problem.member for problem in found.problems if problem.kind == "license-file"] == missing

@@ -32,6 +32,7 @@ class Part:
             "name": self.name,
             "method": self.method,
             "flags": self.flags,
+            "needs": 20,
             "crc": zlib.crc32(self.data),
             "compressed": len(self.packed),
             "size": len(self.data),
@@ -52,7 +53,12 @@ class Part:
         name, extra, comment = bytes_of(f["name"]), bytes_of(f["extra"]), bytes_of(f["comment"])
         sizes = f["crc"], f["compressed"], f["size"], len(name), len(extra), len(comment), 0, 0
         where = f["external"], f.get("offset", offset)
-        return struct.pack("<4s6H3L5H2L", b"PK\1\2", 0x314, 20, f["flags"], f["method"], 0, 0x21, *sizes, *where) + name + extra + comment
+        return (
+            struct.pack("<4s6H3L5H2L", b"PK\1\2", 0x314, f["needs"], f["flags"], f["method"], 0, 0x21, *sizes, *where)
+            + name
+            + extra
+            + comment
+        )
 
 
 def bytes_of(value: int | bytes) -> bytes:

@@ -51,7 +51,7 @@ RETIRED = {
 }
 """By name: what took its place, and which systems lack it."""
 
-_DESKTOP = "slim container images and servers do not install it"
+_DESKTOP = "slim images and servers lack it"
 _WINDOWS_N = "editions N of Windows and Windows Server Core lack it"
 _SERVER_CORE = "Windows Server Core and its container images lack it"
 
@@ -65,8 +65,8 @@ SLIM = {
     "libglib-2.0.so.0": f"{_DESKTOP} (Debian: libglib2.0-0, Fedora: glib2)",
     "libgobject-2.0.so.0": f"{_DESKTOP} (Debian: libglib2.0-0, Fedora: glib2)",
     "libgthread-2.0.so.0": f"{_DESKTOP} (Debian: libglib2.0-0, Fedora: glib2)",
-    "libatomic.so.1": "slim container images do not install it (Debian: libatomic1, Fedora: libatomic)",
-    "libexpat.so.1": "slim container images of Debian and Ubuntu do not install it (Debian: libexpat1, Fedora: expat)",
+    "libatomic.so.1": "slim images lack it (Debian: libatomic1, Fedora: libatomic)",
+    "libexpat.so.1": "slim images of Debian and Ubuntu lack it (Debian: libexpat1, Fedora: expat)",
     **dict.fromkeys(("evr.dll", "mf.dll", "mfcore.dll", "mfplat.dll", "mfplay.dll", "mfreadwrite.dll", "wmvcore.dll"), _WINDOWS_N),
     **dict.fromkeys(("avicap32.dll", "avifil32.dll", "glu32.dll", "msvfw32.dll", "opengl32.dll"), _SERVER_CORE),
 }

@@ -3,21 +3,40 @@
 Every function takes one path or several, looks at all of them and returns what it found, together with a `Failure` for each path that
 could not be looked at. Only a request that makes no sense (an unknown rule, an impossible target) raises: `relocator.errors.UsageError`.
 
-Nothing here looks at the host: a result is about the target that the tags name, or the one asked for. Readers, loaders and rules are
-imported by the first call, so that importing this module costs little.
+Nothing here looks at the host, `env` apart: a result is about the target that the tags name, or the one asked for. Readers, loaders and
+rules are imported by the first call, so that importing this module costs little.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from relocator.errors import RelocatorError, UsageError
 from relocator.facts import Forest, Profile, forests, profile
 from relocator.findings import Failure, Report
 from relocator.model import ContainerFacts, Survey
+from relocator.policy import Policy
 from relocator.tags import targets_of
 
-__all__ = ["Failure", "Forest", "Profile", "Progress", "Report", "Step", "audit", "show", "tree"]
+if TYPE_CHECKING:  # importing them costs time
+    from relocator.containers import Container
+    from relocator.processes import Surroundings
+
+__all__ = [
+    "Failure",
+    "Forest",
+    "Policy",
+    "Profile",
+    "Progress",
+    "Report",
+    "Step",
+    "audit",
+    "env",
+    "env_of_wheels",
+    "show",
+    "tree",
+    "wheels_of_lock",
+]
 
 Location = str | os.PathLike[str]
 
@@ -48,6 +67,9 @@ class _Asked(NamedTuple):
     search: Sequence[Location]
     max_size: int | None
     progress: Progress | None
+    opened: "Callable[[str], Container] | None" = None
+    """How to open a subject, where not by what it is."""
+    surroundings: "Surroundings | None" = None
 
 
 def audit(
@@ -57,25 +79,106 @@ def audit(
     search: Sequence[Location] = (),
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    policy: Policy | None = None,
     max_size: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[Report, ...], tuple[Failure, ...]]:
     """Judge wheels, folders and files.
 
     There is one report for each operating system and libc that a subject's tags, or `target`, name. `select` names the rules to run
-    (all of them when empty); findings of rules named by `ignore` are kept apart as suppressed. `search` adds directories in which
+    (all of them when empty); findings of rules named by `ignore`, and those that `policy` accepts (`relocator.configuration` and
+    `relocator.baseline` read one), are kept apart as suppressed, and do not count. `search` adds directories in which
     libraries are looked for after everything that the real loader tries. An archive that would inflate to more than `max_size` bytes
     (16 GiB when None) is a failure.
     """
+    return _each(paths, _Asked(target, search, max_size, progress), _judge(select, ignore, policy))
+
+
+def env(
+    paths: Location | Iterable[Location],
+    *,
+    target: str = "",
+    search: Sequence[Location] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    policy: Policy | None = None,
+    process_env: Mapping[str, str] | None = None,
+    host: bool = True,
+    hashes: bool = False,
+    reason: str = "",
+    progress: Progress | None = None,
+) -> tuple[tuple[Report, ...], tuple[Failure, ...]]:
+    """Judge installed environments as one process of their Python would load them.
+
+    Each path is a prefix, a folder of modules or a Python executable. The target is the platform of that Python. `process_env` are the
+    environment variables of the process (LD_LIBRARY_PATH, LD_PRELOAD, PATH, ...); none when it is None. With `host` this machine's own
+    libraries are looked at, if target and machine are of one kind. `hashes` has every file compared with what its distribution recorded.
+    `reason` is why this environment was chosen, for people. Other options as for `audit`.
+    """
+    from relocator.containers import open_environment  # noqa: PLC0415
+    from relocator.processes import Surroundings  # noqa: PLC0415
+
+    around = Surroundings(tuple(sorted((process_env or {}).items())), host)
+    asked = _Asked(target, search, None, progress, lambda path: open_environment(path, hashes=hashes, reason=reason), around)
+    return _each(paths, asked, _judge(select, ignore, policy))
+
+
+def env_of_wheels(
+    wheels: Iterable[Location],
+    *,
+    name: str = "",
+    target: str = "",
+    python: str = "",
+    search: Sequence[Location] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    policy: Policy | None = None,
+    process_env: Mapping[str, str] | None = None,
+    max_size: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[Report, ...], tuple[Failure, ...]]:
+    """Judge wheels together, as they would lie once installed side by side; nothing is installed.
+
+    `name` is what to call the set. Platform and Python are those given, or follow from the tags; UsageError when the wheels fit no common
+    one. Nothing of this machine is looked at. Other options as for `env`.
+    """
+    from relocator.containers import MAX_SIZE, open_wheels  # noqa: PLC0415
+    from relocator.processes import Surroundings  # noqa: PLC0415
+    from relocator.wheel_choice import candidates_of, choose  # noqa: PLC0415
+
+    chosen = choose(candidates_of(os.fspath(path) for path in wheels), target, python)
+    paths = chosen.paths
+    around = Surroundings(tuple(sorted((process_env or {}).items())))
+    subject = name or " + ".join(path.replace("\\", "/").rpartition("/")[2].partition("-")[0] for path in paths)
+
+    def opened(_subject: str) -> "Container":
+        return open_wheels(subject, paths, tag=chosen.tag, interpreter=chosen.interpreter, max_size=max_size or MAX_SIZE)
+
+    return _each(subject, _Asked("", search, max_size, progress, opened, around), _judge(select, ignore, policy))
+
+
+def wheels_of_lock(lock: Location, folders: Iterable[Location], *, target: str = "", python: str = "") -> tuple[str, ...]:
+    """Return the wheels of a pylock.toml that lie in folders, one for each package that belongs to the platform and Python.
+
+    Raises ContainerError when the lock file cannot be read or packages have no wheel in any folder, naming each.
+    """
+    from relocator.locks import wheels_of  # noqa: PLC0415
+
+    return wheels_of(os.fspath(lock), [os.fspath(folder) for folder in folders], target, python)
+
+
+def _judge(select: Sequence[str], ignore: Sequence[str], policy: Policy | None) -> Callable[[tuple[Survey, ...]], tuple[Report, ...]]:
+    """Return what makes reports of surveys; raise UsageError for a rule that does not exist."""
     from relocator import rules  # noqa: PLC0415  (start-up time, here and below)
     from relocator.audit import run_rules, suppress  # noqa: PLC0415
 
-    chosen, ignored = rules.select(tuple(select)), frozenset(rules.named(name).name for name in ignore)
+    chosen, decided = rules.select(tuple(select)), policy or Policy()
+    decided = decided._replace(ignored=decided.ignored | {rules.named(name).name for name in ignore})
 
     def judge(surveys: tuple[Survey, ...]) -> tuple[Report, ...]:
-        return tuple(suppress(run_rules(survey, chosen), ignored) for survey in surveys)
+        return tuple(suppress(run_rules(survey, chosen), survey, decided) for survey in surveys)
 
-    return _each(paths, _Asked(target, search, max_size, progress), judge)
+    return judge
 
 
 def show(
@@ -121,8 +224,10 @@ def _each(
     for number, subject in enumerate(subjects, 1):
         try:
             report = _reporter(asked.progress, subject, number, len(subjects))
-            with open_container(subject, max_size=asked.max_size or MAX_SIZE) as container:
-                found += work(take_surveys(container, target=asked.target, search=directories, progress=report))
+            opened = asked.opened(subject) if asked.opened else open_container(subject, max_size=asked.max_size or MAX_SIZE)
+            with opened as container:
+                surveys = take_surveys(container, target=asked.target, search=directories, progress=report, surroundings=asked.surroundings)
+                found += work(surveys)
         except UsageError:
             raise
         except RelocatorError as error:

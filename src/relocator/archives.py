@@ -27,7 +27,7 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 _LOCAL = struct.Struct("<4s5H3L2H")  # 4.3.7
 _END_MAGIC, _END64_LOCATOR_MAGIC, _END64_MAGIC = b"PK\5\6", b"PK\6\7", b"PK\6\6"
 _CENTRAL_MAGIC, _LOCAL_MAGIC, _DESCRIPTOR_MAGIC = b"PK\1\2", b"PK\3\4", b"PK\7\x08"
-_ENCRYPTED, _DESCRIPTOR, _UTF8 = 1, 8, 0x800  # 4.4.4
+_ENCRYPTED, _DESCRIPTOR, _PATCHED, _STRONGLY_ENCRYPTED, _UTF8 = 1, 8, 0x20, 0x40, 0x800  # 4.4.4
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA = 0x0001, 0x7075
 _FULL32 = 0xFFFFFFFF
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789\xb9\xb2\xb3")})
@@ -68,7 +68,17 @@ class ZipMember(NamedTuple):
     @property
     def encrypted(self) -> bool:
         """Whether its bytes are encrypted."""
-        return bool(self.flags & _ENCRYPTED)
+        return bool(self.flags & (_ENCRYPTED | _STRONGLY_ENCRYPTED))
+
+    @property
+    def patched(self) -> bool:
+        """Whether its bytes are a patch to another archive's."""
+        return bool(self.flags & _PATCHED)
+
+    @property
+    def version(self) -> int:
+        """The version of the format that it asks for, ten times the number: 20 for 2.0."""
+        return self.needs & 0xFF
 
 
 class Archive(NamedTuple):

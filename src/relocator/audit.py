@@ -1,10 +1,11 @@
 """Survey and rules make a Report: a pure function."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from relocator.findings import Checked, Finding, Report, Rule, Severity, Where
+from relocator.findings import Checked, Finding, Report, Rule, Severity, Suppressed, Where
 from relocator.model import Binary, How, Role, Survey
+from relocator.policy import Policy, covers, identity
 
 
 def run_rules(survey: Survey, rules: Sequence[Rule]) -> Report:
@@ -23,16 +24,57 @@ def run_rules(survey: Survey, rules: Sequence[Rule]) -> Report:
         tuple(sorted(_without_superseded(found), key=_order)),
         _counts(survey, len(judged), tuple(rule.name for rule in applying if rule not in judged)),
         inputs=survey.inputs,
+        about=survey.container.origin,
     )
 
 
-def suppress(report: Report, ignored: Collection[str]) -> Report:
-    """Set the findings of these rules apart; they have been found all the same, so that no other rule speaks up in their place."""
-    return dataclasses.replace(
-        report,
-        findings=tuple(finding for finding in report.findings if finding.rule not in ignored),
-        suppressed=report.suppressed + tuple(finding for finding in report.findings if finding.rule in ignored),
-    )
+def suppress(report: Report, survey: Survey, policy: Policy) -> Report:
+    """Apply what the project has decided: give rules its severities, and set apart what it ignores, accepts or has known before.
+
+    What is set apart has been found all the same, so that no other rule speaks up in its place.
+    """
+    severities = dict(policy.severities)
+    owners = _Owners(survey)
+    findings: list[Finding] = []
+    suppressed: list[Suppressed] = []
+    for found in report.findings:
+        finding = found._replace(severity=severities.get(found.rule, found.severity))
+        verdict = _set_apart(finding, owners, policy)
+        if verdict:
+            suppressed.append(verdict)
+        else:
+            findings.append(finding)
+    return dataclasses.replace(report, findings=tuple(sorted(findings, key=_order)), suppressed=report.suppressed + tuple(suppressed))
+
+
+def _set_apart(finding: Finding, owners: "_Owners", policy: Policy) -> Suppressed | None:
+    """Return why a finding does not count, None when it does; a reason that somebody wrote goes before the bare baseline."""
+    if finding.rule in policy.ignored:
+        return Suppressed(finding, "--ignore")
+    for suppression in policy.suppressions:
+        if suppression.rule == finding.rule and covers(suppression, finding, owners.of(finding.primary.member)):
+            return Suppressed(finding, "configuration", suppression.reason, suppression.source)
+    if policy.baseline and identity(finding) in policy.baseline:
+        return Suppressed(finding, "baseline")
+    return None
+
+
+class _Owners:
+    """Which distribution brings a member."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._facts = survey.container
+        self._binaries = {binary.member: binary.owner for binary in survey.binaries}
+        self._metadata = [(d.metadata, d.name) for d in self._facts.distributions if d.metadata]
+
+    def of(self, member: str) -> str:
+        """Return the distribution's name: the only one's for everything, else the binary's owner or whose metadata it is."""
+        if len(self._facts.distributions) == 1:
+            return self._facts.distributions[0].name
+        if owner := self._binaries.get(member):
+            return owner
+        paths = [f"{folder}/{member}/" for folder in (*self._facts.sites[:1], self._facts.root)]
+        return next((name for place, name in self._metadata if any(path.startswith(f"{place}/") for path in paths)), "")
 
 
 def _softened(finding: Finding, rule: Rule, roles: dict[str, Binary]) -> Finding:

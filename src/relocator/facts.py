@@ -47,7 +47,7 @@ def profile(survey: Survey) -> Profile:
     return Profile(
         survey.container,
         survey.target,
-        computed_tags(survey),
+        computed_tags(survey) if survey.container.kind != "environment" else Computed(()),
         tuple(binary for binary in survey.binaries if binary.owner),
         _best_answers(survey.loads),
         survey.unreadable,

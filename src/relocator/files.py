@@ -1,10 +1,23 @@
 """Files on the disk, read region by region: a mapping of a file that is truncated meanwhile would kill the process."""
 
 import os
+import re
 import threading
 from typing import Self
 
 _PREAD = getattr(os, "pread", None)
+_DRIVE = re.compile(r"/[A-Za-z]:(/|$)")
+
+
+def installed(path: str) -> str:
+    """Return a path of this system as paths are written here: absolute, with "/"."""
+    path = path.replace(os.sep, "/")
+    return path if path.startswith("/") else "/" + path
+
+
+def on_disk(path: str) -> str:
+    """Return what `installed` made of a path as this system takes it: a drive's letter comes first where the separator is not "/"."""
+    return path[1:] if os.sep != "/" and _DRIVE.match(path) else path
 
 
 class FileBuffer:

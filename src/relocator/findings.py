@@ -67,6 +67,9 @@ class Finding(NamedTuple):
 
 ALL_FORMATS = (Format.ELF, Format.MACHO, Format.PE)
 
+EVERYWHERE = ("wheel", "folder", "file", "environment")
+"""Every kind of container: for rules that judge an installed environment by what they judge a package by."""
+
 
 class Rule(NamedTuple):
     """One kind of fault: its module's docstring is its page, its `check` a pure function of a Survey."""
@@ -74,7 +77,8 @@ class Rule(NamedTuple):
     name: str
     """Says what is wrong and reads well after "allow"; never reused."""
     group: str
-    """"Linkage", "Symbols", "Tags", "Architecture", "Search paths", "ELF health", "macOS", "Windows", "Python's ABI" or "Archive"."""
+    """"Linkage", "Symbols", "Tags", "Architecture", "Search paths", "Conflicts", "ELF health", "macOS", "Windows",
+    "Python's ABI" or "Archive"."""
     severity: Severity
     """The gravest that it gives."""
     check: Callable[[Survey], Iterator[Finding]]
@@ -107,6 +111,18 @@ class Checked(NamedTuple):
     """Rules that did not run, because they need a promise and there is no target."""
 
 
+class Suppressed(NamedTuple):
+    """A finding that does not count, and why."""
+
+    finding: Finding
+    by: str
+    """"--ignore", "configuration" or "baseline"."""
+    reason: str = ""
+    """The project's own words; "" when none were asked for."""
+    source: str = ""
+    """Where it is written: "pyproject.toml:14"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The findings about one subject for one target, the gravest first."""
@@ -115,9 +131,11 @@ class Report:
     target: str
     findings: tuple[Finding, ...]
     checked: Checked
-    suppressed: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()
     """Outside files that were used: path and sha256."""
+    about: str = ""
+    """What an environment is, and why it was chosen, for people."""
 
 
 class Failure(NamedTuple):

@@ -29,6 +29,9 @@ BATCH = 1 << 20
 """Members handed to the other thread at a time, in bytes: one at a time the hand-over would cost more than small members do."""
 
 BATCH_MEMBERS = 64
+NEWEST = 63
+"""The newest version of the zip format (4.4.3.2), ten times its number."""
+
 PIECE = 1 << 20
 HEAD = 64
 RATIO = 1032
@@ -144,6 +147,7 @@ def read_member(archive: Archive, member: ZipMember, wanted: Wanted = everything
     """Inflate, check and hash one member."""
     try:
         start, problems = locate(archive, member)
+        problems = (*problems, *_too_new(member))
         if problem := _refused(member):
             return Content(member, None, "", (*problems, problem))
         if start is None:
@@ -155,9 +159,17 @@ def read_member(archive: Archive, member: ZipMember, wanted: Wanted = everything
     return Content(member, read.data, read.sha256 if read.data is not None else "", (*problems, *_faults(member, read)))
 
 
+def _too_new(member: ZipMember) -> Iterator[Problem]:
+    """Judge the version that a member asks for: it changes nothing for methods that we know, but Python's zipfile gives up."""
+    if member.version > NEWEST:
+        yield Problem("method", member.name, f"asks for version {member.version / 10} of the zip format, newer than any")
+
+
 def _refused(member: ZipMember) -> Problem | None:
     if member.encrypted:
         return Problem("encrypted", member.name, "no password is known")
+    if member.patched:
+        return Problem("method", member.name, "a patch to another archive")
     if member.method not in (STORED, DEFLATED):
         return Problem("method", member.name, METHODS.get(member.method, f"method {member.method}"))
     return None
@@ -194,7 +206,7 @@ def _read_small(data: Buffer, member: ZipMember, start: int) -> _Read:
         plain: bytes | bytearray | memoryview = raw[: member.size]
         longer = len(raw) > member.size
     else:
-        quick = _inflated_quickly(raw, member.size)
+        quick = _inflated_quickly(raw, member)
         if quick is None:
             try:
                 slow = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -209,15 +221,15 @@ def _read_small(data: Buffer, member: ZipMember, start: int) -> _Read:
     return _Read(memoryview(plain), hashlib.sha256(plain).hexdigest(), _crc32(plain), longer)
 
 
-def _inflated_quickly(raw: bytes | memoryview, size: int) -> bytearray | None:
-    """Inflate by libdeflate; None when it is absent or does not get along with the bytes: zlib tells what is wrong with them."""
-    if deflate is None or not size or size > RATIO * len(raw):
+def _inflated_quickly(raw: bytes | memoryview, member: ZipMember) -> bytearray | None:
+    """Inflate by libdeflate; None when it is absent or the bytes are not what is claimed: zlib, which is stricter, tells what is wrong."""
+    if deflate is None or not member.size or member.size > RATIO * len(raw):
         return None
     try:
-        plain: bytearray = deflate.deflate_decompress(raw, size)
+        plain: bytearray = deflate.deflate_decompress(raw, member.size)
     except deflate.DeflateError:
         return None
-    return plain
+    return plain if len(plain) == member.size and _crc32(plain) == member.crc else None
 
 
 def _read_large(data: Buffer, member: ZipMember, start: int, wanted: Wanted) -> _Read:

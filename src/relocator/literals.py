@@ -11,7 +11,7 @@ from typing import NamedTuple
 from relocator.buffer import Buffer
 from relocator.model import Format, Image
 
-LONGEST = 256
+LONGEST = 1024
 """Bytes of a literal; a longer one is neither a name nor a message."""
 
 MOST = 512
@@ -41,8 +41,8 @@ _OPENERS = (b"dlopen", b"dlmopen")
 _WINDOWS_OPENERS = (b"LoadLibrary",)
 _DLL = re.compile(rb"\w[\w.+-]*\.dll", re.IGNORECASE)
 _LIBRARIES = {
-    Format.ELF: (Search(_OPENERS, (b".so",), re.compile(rb"\w[\w.+-]*\.so(\.\d+)*")),),
-    Format.MACHO: (Search(_OPENERS, (b".dylib",), re.compile(rb"(@rpath/|@loader_path/)?\w[\w.+-]*\.dylib")),),
+    Format.ELF: (Search(_OPENERS, (b".so",), re.compile(rb"lib[\w.+-]+\.so(\.\d+)*")),),
+    Format.MACHO: (Search(_OPENERS, (b".dylib",), re.compile(rb"(@rpath/|@loader_path/)?lib[\w.+-]+\.dylib")),),
     Format.PE: (
         Search(_WINDOWS_OPENERS, (b".dll", b".DLL"), _DLL),
         Search(_WINDOWS_OPENERS, (b".\0d\0l\0l\0", b".\0D\0L\0L\0"), _DLL, wide=True),
@@ -72,25 +72,34 @@ def find_literals(buffer: Buffer, regions: Iterable[tuple[int, int]], wanted: It
 
 
 def _pieces(buffer: Buffer, regions: Iterable[tuple[int, int]]) -> Iterator[bytes]:
-    """Yield the bytes of the regions, no byte of the file in two regions, in pieces that overlap by more than a literal."""
+    """Yield the bytes of the regions, none twice, in pieces that overlap by more than a literal; a region starts as if after a NUL."""
     done = 0
     for offset, size in sorted(regions):
         start, end = max(offset, done), min(offset + size, len(buffer))
+        lead = b"\0\0"
         while start < end:
-            yield bytes(buffer[start : min(start + _CHUNK + 4 * LONGEST, end)])
+            yield lead + bytes(buffer[start : min(start + _CHUNK + 2 * LONGEST + 2, end)])
             start += _CHUNK
+            lead = b""
         done = max(done, end)
 
 
 def _hits(piece: bytes, search: Search) -> Iterator[bytes]:
     """Yield each NUL-terminated string that holds a needle."""
-    step = 2 if search.wide else 1
-    stop = bytes(step)
+    width = 2 if search.wide else 1
     for needle in search.needles:
         place = piece.find(needle)
         while place >= 0:
-            end = piece.find(stop, place, place + step * LONGEST)
-            start = _start(piece, place, step)
-            if end >= 0 and start >= 0:
-                yield piece[start : end + end % step * 0].replace(b"\0", b"") if search.wide else piece[start:end]
+            start = _start_wide(piece, place) if search.wide else piece.rfind(b"\0", max(0, place - LONGEST), place) + 1
+            end = piece.find(bytes(width), place, place + width * LONGEST)
+            if start and end >= 0:
+                yield piece[start:end].replace(b"\0", b"") if search.wide else piece[start:end]
             place = piece.find(needle, place + len(needle))
+
+
+def _start_wide(piece: bytes, place: int) -> int:
+    """Return where a UTF-16 string of ASCII characters begins; 0 when no NUL character is before it, so that it is no such string."""
+    start = place
+    while start >= 2 and piece[start - 1] == 0 and 0x20 <= piece[start - 2] < 0x7F and place - start < 2 * LONGEST:
+        start -= 2
+    return start if piece[start - 2 : start] == b"\0\0" else 0

@@ -1,6 +1,6 @@
 """What a loader is told: the files that it could see, and the process that it works in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from relocator.model import Binary, Unreadable
@@ -36,6 +36,24 @@ class AddedDirectory(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """Where the loader of this machine looks by itself, when a search path does not help."""
+
+    libraries: tuple[tuple[str, str], ...] = ()
+    """glibc: the names in ld.so.cache and their paths, in its order."""
+    directories: tuple[str, ...] = ()
+    """The default directories, in order; of Windows System32."""
+    _paths: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def named(self, name: str) -> list[str]:
+        """Return the paths that ld.so.cache gives for a name."""
+        if not self._paths:
+            for known, path in self.libraries:
+                self._paths.setdefault(known, []).append(path)
+        return self._paths.get(name, [])
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """The process in which a root is loaded."""
 
@@ -53,6 +71,8 @@ class Process:
     """Path of the program; "" when unknown, as for a wheel."""
     search: tuple[str, ...] = ()
     """Directories that the user named; tried after everything that the real loader tries."""
+    host: Host | None = None
+    """This machine's own libraries, when they are to be looked at: then what it lacks is missing, unless a tag promises it."""
 
     def promised(self, name: str, arch: str) -> bool:
         """Tell whether the target promises the library: at its floor when decided, at any level when not."""

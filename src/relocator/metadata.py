@@ -26,7 +26,7 @@ def parse_headers(data: bytes) -> tuple[tuple[str, str], ...]:
 def _headers(lines: list[str]) -> Iterator[tuple[str, str]]:
     name, value = "", ""
     for line in lines:
-        if not line.strip():
+        if not line:  # one of blanks alone goes on with a folded value, such as a licence's text
             break
         if line[0] in " \t":
             value += " " + line.strip()
@@ -64,6 +64,17 @@ def split_dist_info(folder: str) -> tuple[str, str]:
 def normalised(name: str) -> str:
     """Return a distribution's name in the spelling by which names are compared (PEP 503)."""
     return "-".join(filter(None, name.lower().replace("_", "-").replace(".", "-").split("-")))
+
+
+def distribution_of(requirement: str) -> str:
+    """Return the normalised distribution name of a Requires-Dist value; "" when it makes no sense (PEP 508, PEP 503)."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  only where somebody asks
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:
+        return ""
 
 
 def entry_point_fault(data: bytes) -> str:

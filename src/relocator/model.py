@@ -6,7 +6,7 @@ lies once installed is its *path*: absolute, with `/`, in a world whose root is 
 Text that comes out of binaries is decoded as UTF-8 with `surrogateescape`, symbol names stay bytes.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -126,11 +126,14 @@ class SymbolTable(Protocol):
     def references(self) -> References:
         """Return the strong imports that some relocation uses, in table order; not kept."""
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names are wanted, in table order; those by ordinal 12 have the name b"#12" too. Not kept."""
 
     def preemptible(self) -> References:
         """Return the exports that the image itself refers to by name, so that another definition can come before its own (ELF)."""
+
+    def unique(self) -> list[Export]:
+        """Return the exports that are STB_GNU_UNIQUE, in table order; not kept."""
 
 
 class NoSymbols(NamedTuple):
@@ -152,13 +155,17 @@ class NoSymbols(NamedTuple):
         """Return nothing."""
         return References()
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return nothing."""
         return []
 
     def preemptible(self) -> References:
         """Return nothing."""
         return References()
+
+    def unique(self) -> list[Export]:
+        """Return nothing."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,9 @@ class Image:
     version_needs: tuple[VersionNeed, ...] = ()
     minimum_os: tuple[int, ...] = ()
     """Mach-O deployment target, PE subsystem version, Android API level; empty when the file does not say."""
+    literals: tuple[bytes, ...] = ()
+    """Sorted: names of libraries in read-only data of an image that can open libraries, PE needs among them; NumPy's version messages.
+    Filled by the survey, since it costs a search."""
 
 
 class Role(StrEnum):
@@ -187,6 +197,10 @@ class Role(StrEnum):
     IMPORTED = "import-reachable"
     PROGRAM = "program"
     PAYLOAD = "payload"
+
+
+FOLDER_OWNER = "."
+"""Owner of what no distribution brings, in a folder or an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +270,7 @@ class Problem(NamedTuple):
     kind: str
     """"crc", "encrypted", "method", "local-header", "overlap", "size", "name", "duplicate", "prepended", "trailing", "record",
     "metadata", "symlink", "permission", "loop", "special", "directory", "gap", "descriptor", "comment", "extra", "entry-points",
-    "license-file"."""
+    "license-file"; of an environment "missing-file", "shared-file", "hash" and "interpreter", too."""
     member: str
     message: str
 
@@ -271,6 +285,46 @@ class Distribution:
     """Requires-Dist, as written."""
     root: str = ""
     """Installed path of the folder that holds its modules."""
+    installer: str = ""
+    """What INSTALLER says: "pip", "uv", "conda", ...; "" when nothing is installed or nobody says."""
+    source: str = ""
+    """"conda" for what conda installed, "pip" for what any Python installer did; "" when it is not installed, or nobody says."""
+    editable: bool = False
+    """Its modules lie in the developer's own folder (PEP 660)."""
+    url: str = ""
+    """What direct_url.json says it came from (PEP 610), or conda's record."""
+    metadata: str = ""
+    """Installed path of its .dist-info folder or of its file in conda-meta."""
+    package: str = ""
+    """File name, without its ending, of the conda package: "numpy-1.26.4-py312heda63a1_0"."""
+
+
+class Interpreter(NamedTuple):
+    """The Python of an environment, as its files tell; nothing is run."""
+
+    path: str = ""
+    """Real path of the executable; "" when it is not to be found, as in a copied environment."""
+    prefix: str = ""
+    """Where that Python is installed: not the environment, when that is a virtual one."""
+    version: tuple[int, ...] = ()
+    """(3, 12, 4), or as much of it as is known."""
+    implementation: str = "cpython"
+    """"cpython", "pypy" or "graalpy"."""
+    flags: str = ""
+    """ABI flags: "t" free-threaded, "d" debug."""
+    problem: str = ""
+    """Why `path` is unknown."""
+
+    @property
+    def tag(self) -> str:
+        """Return its Python tag: "cp312", "pp310"; "" when the version is not known."""
+        letters = {"cpython": "cp", "pypy": "pp"}.get(self.implementation, "py")
+        return letters + "".join(map(str, self.version[:2])) if len(self.version) > 1 else ""
+
+    @property
+    def abi(self) -> str:
+        """Return its ABI tag: "cp313t"; "" when it is not known."""
+        return self.tag + self.flags if self.implementation == "cpython" and self.tag else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +332,7 @@ class ContainerFacts:
     """What a container says about itself."""
 
     kind: str
-    """"wheel", "folder" or "file"."""
+    """"wheel", "folder", "file" or "environment" (also a set of wheels that is to become one)."""
     subject: str
     """How the user named it."""
     distributions: tuple[Distribution, ...] = ()
@@ -300,6 +354,12 @@ class ContainerFacts:
     """Symbolic links of a folder: installed path of the link, and of the file that it leads to."""
     root: str = PREFIX
     """Installed path of the container as a whole: what module names are taken from where no distribution has a root."""
+    sites: tuple[str, ...] = ()
+    """Of an environment, the installed paths of the folders from which modules are imported, in the order of sys.path."""
+    interpreter: Interpreter | None = None
+    """Of an environment."""
+    origin: str = ""
+    """Of an environment, which kind it is and why it was chosen, for people: "virtual environment, from VIRTUAL_ENV"."""
 
 
 class How(StrEnum):
@@ -336,7 +396,7 @@ class Resolution(NamedTuple):
     arch: str
     how: How
     target: str | None
-    """Path of what was taken; None unless BUNDLED, PROVIDED or OUTSIDE."""
+    """Path of what was taken; None unless BUNDLED, PROVIDED or OUTSIDE, or PROMISED and found on this machine."""
     via: str
     """The rule that found it, or why nothing did; the same words as the last entry of `tried`."""
     tried: tuple[Tried, ...] = ()
@@ -352,7 +412,8 @@ class Load:
     loader: str
     """"glibc", "musl", "bionic", "dyld" or "windows"."""
     order: tuple[str, ...]
-    """Paths of the images in load order, the root first; outside files included, promised ones not."""
+    """Paths of the images in load order, the root first; outside files included, promised ones only where they were found on this
+    machine."""
     resolutions: tuple[Resolution, ...]
 
 
@@ -362,10 +423,11 @@ class Hint(NamedTuple):
     member: str
     line: int
     call: str
-    """"add_dll_directory", "cdll", "rtld_global" or "setdlopenflags"."""
+    """"add_dll_directory", "cdll", "rtld_global", "setdlopenflags" or "setenv"."""
     argument: str | None
     """For add_dll_directory and cdll: the path or name, evaluated as far as literals, `__file__` and os.path or pathlib go (absolute, in
-    the installed world, when it starts from `__file__`); None when it cannot be known before the program runs."""
+    the installed world, when it starts from `__file__`); None when it cannot be known before the program runs. For setenv: the name of
+    the variable, one that silences a runtime."""
 
 
 @dataclass(frozen=True, slots=True)

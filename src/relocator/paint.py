@@ -47,19 +47,24 @@ def shortened(items: Sequence[str], limit: int, noun: str) -> list[str]:
 
 
 def short_path(path: str, facts: ContainerFacts) -> str:
-    """Return an installed path as its member's name is read: without the imaginary prefix and its site-packages."""
-    for distribution in facts.distributions:
-        if distribution.root and path.startswith(distribution.root + "/"):
-            return path.removeprefix(distribution.root + "/")
-    return path.removeprefix(PREFIX + "/")
+    """Return an installed path as its member's name is read: without the prefix and its site-packages."""
+    for root in _roots(facts):
+        if path.startswith(root):
+            return path.removeprefix(root)
+    return path
 
 
 def short_text(text: str, facts: ContainerFacts) -> str:
     """Return a sentence with every installed path in it shortened as by `short_path`."""
-    for distribution in facts.distributions:
-        if distribution.root:
-            text = text.replace(distribution.root + "/", "")
-    return text.replace(PREFIX + "/", "")
+    for root in _roots(facts):
+        text = text.replace(root, "")
+    return text
+
+
+def _roots(facts: ContainerFacts) -> list[str]:
+    """Return the folders, each with a slash at the end, from which members are named."""
+    own = [*facts.sites[:1], facts.root] if facts.kind == "environment" else [d.root for d in facts.distributions if d.root]
+    return [root + "/" for root in dict.fromkeys((*own, PREFIX))]
 
 
 def api_sets_counted(names: Sequence[str]) -> list[str]:

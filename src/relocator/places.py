@@ -53,6 +53,12 @@ def place_in(binary: Binary, image: Image, position: int, label: str = "") -> Wh
     return Where(binary.member, image.arch, need_field(image, position), position, image.needed[position].name, label=label)
 
 
+def identity_place(binary: Binary, image: Image, label: str = "") -> Where:
+    """Return the place of the name that a library gives itself."""
+    field = {Format.ELF: "DT_SONAME", Format.MACHO: "LC_ID_DYLIB", Format.PE: "export name"}[image.format]
+    return Where(binary.member, image.arch, field, None, image.identity or "", label=label)
+
+
 def need_field(image: Image, position: int) -> str:
     """Return where the format keeps the need: "DT_NEEDED", a load command such as "LC_LOAD_DYLIB", "import" or "delay import"."""
     if isinstance(image.native, MachOFacts):
@@ -86,6 +92,18 @@ def judged(survey: Survey) -> Iterator[Resolution]:
     for resolution in _verdicts(survey):
         if resolution.needed.kind not in OPTIONAL:
             yield resolution
+
+
+def promised(survey: Survey) -> Iterator[Resolution]:
+    """Yield each need, weak, lazy and delayed ones apart, that is left to the target: once for each file, architecture and need."""
+    seen: set[_Key] = set()
+    for load in survey.loads:
+        for resolution in load.resolutions:
+            if resolution.how == How.PROMISED and resolution.needed.kind not in _HARMLESS:
+                key = _key(resolution)
+                if key not in seen and _owned(survey, resolution):
+                    seen.add(key)
+                    yield resolution
 
 
 def dependent(survey: Survey) -> Iterator[Dependent]:

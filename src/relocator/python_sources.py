@@ -12,10 +12,21 @@ from relocator.buffer import Buffer
 from relocator.model import Hint
 from relocator.source_values import Scope, evaluate, scopes_of
 
-WORDS = (b"add_dll_directory", b"RTLD_GLOBAL", b"LoadLibrary", b"load_library", b"dlopen", b"CDLL", b"WinDLL", b"OleDLL", b"PyDLL")
+WORDS = (
+    b"add_dll_directory",
+    b"RTLD_GLOBAL",
+    b"LoadLibrary",
+    b"load_library",
+    b"dlopen",
+    b"CDLL",
+    b"WinDLL",
+    b"OleDLL",
+    b"PyDLL",
+    b"KMP_DUPLICATE_LIB_OK",
+)
 """Without one of these a source is not parsed."""
 
-_SIEVE = (*WORDS[:5], b"DLL")
+_SIEVE = (*WORDS[:5], b"DLL", b"KMP_DUPLICATE_LIB_OK")
 """In each of the words is one of these: searching nearly all sources for as few as possible is what costs time."""
 
 SIZE_LIMIT = 4 << 20
@@ -24,6 +35,10 @@ SIZE_LIMIT = 4 << 20
 _OPENERS = frozenset(
     {"CDLL", "PyDLL", "WinDLL", "OleDLL", "LoadLibrary", "LoadLibraryW", "LoadLibraryA", "LoadLibraryExW", "dlopen", "load_library"}
 )
+_VARIABLES = frozenset({"KMP_DUPLICATE_LIB_OK"})
+"""Variables of the environment that silence a loader or runtime."""
+
+_SETTERS = frozenset({"setdefault", "putenv"})
 _FOLDER_SECOND = "load_library"
 """numpy.ctypeslib.load_library(NAME, FOLDER) takes the folder apart from the name."""
 
@@ -39,6 +54,8 @@ def hints(member: str, path: str, data: Buffer) -> list[Hint]:
     if tree is None:
         return []
     found = [hint for scope in scopes_of(tree, path) for hint in _in_scope(scope, member)]
+    if any(name.encode() in source for name in _VARIABLES):
+        found += _set_by_item(tree, member)
     return sorted(dict.fromkeys(found), key=lambda hint: (hint.line, hint.call, hint.argument or ""))
 
 
@@ -49,6 +66,14 @@ def _parsed(source: bytes) -> ast.Module | None:
             return ast.parse(source)
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):  # LookupError: an unknown encoding
         return None
+
+
+def _set_by_item(tree: ast.Module, member: str) -> Iterator[Hint]:
+    """Yield the variables that are set as in `os.environ["NAME"] = ...`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant):
+            name = node.slice.value
+            yield from [Hint(member, node.lineno, "setenv", str(name))] if name in _VARIABLES else []
 
 
 def _in_scope(scope: Scope, member: str) -> Iterator[Hint]:
@@ -67,7 +92,11 @@ def _of_call(call: ast.Call, scope: Scope, member: str) -> Iterator[Hint]:
         if isinstance(call.func, ast.Name)
         else ""
     )
-    if name == "setdlopenflags":
+    if name in _SETTERS:
+        variable = _argument(call, scope, "key")
+        if variable in _VARIABLES:
+            yield Hint(member, call.lineno, "setenv", variable)
+    elif name == "setdlopenflags":
         yield Hint(member, call.lineno, "setdlopenflags", None)
     elif name == "add_dll_directory":
         yield Hint(member, call.lineno, "add_dll_directory", _argument(call, scope, "path"))

@@ -1,57 +1,20 @@
 """Container and world make a Survey: read every binary once, find the roots, run the loader for each, say what each file is for."""
 
 import dataclasses
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from relocator import python_sources, roles, tags
-from relocator.backends import backend_for, format_of_system, identify, kind_of
-from relocator.buffer import Buffer
+from relocator import roles, tags
+from relocator.backends import backend_for, format_of_system
 from relocator.containers import Container
-from relocator.errors import UnreadableBinary
-from relocator.files import FileBuffer
 from relocator.knowledge import providers
 from relocator.libc import evidence_of_libc
-from relocator.loading import AddedDirectory, OtherFile, Process, Seen
-from relocator.model import (
-    Binary,
-    ContainerFacts,
-    Format,
-    Hint,
-    How,
-    Image,
-    Load,
-    Resolution,
-    Survey,
-    Unreadable,
-)
+from relocator.loading import AddedDirectory, Process, Seen, directory
+from relocator.metadata import distribution_of
+from relocator.model import FOLDER_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
+from relocator.processes import Python, Surroundings, own_platform, target_of
+from relocator.reading import Progress, Reading, hash_of, read_container, read_file
 from relocator.target import Promises, Target
-from relocator.world import PackageWorld
-
-Progress = Callable[[str, int], None]
-"""Called with a member's name and its size in bytes after each one that was read."""
-
-OUTSIDE_OWNER = ""
-FOLDER_OWNER = "."
-
-
-@dataclasses.dataclass(slots=True)
-class Reading:
-    """What one pass over a container's files found; the same for every target."""
-
-    binaries: list[Binary] = dataclasses.field(default_factory=list)
-    unreadable: list[Unreadable] = dataclasses.field(default_factory=list)
-    other_paths: list[str] = dataclasses.field(default_factory=list)
-    hints: list[Hint] = dataclasses.field(default_factory=list)
-    others: Counter[str] = dataclasses.field(default_factory=Counter)
-
-    def seen(self) -> dict[str, Seen]:
-        """Return everything by installed path."""
-        found: dict[str, Seen] = {path: OtherFile(path) for path in self.other_paths}
-        found.update((item.path, item) for item in self.unreadable)
-        found.update((item.path, item) for item in self.binaries)
-        return found
+from relocator.world import PackageWorld, Reach, host_for
 
 
 def take_surveys(
@@ -60,98 +23,70 @@ def take_surveys(
     target: str = "",
     search: Sequence[str] = (),
     progress: Progress | None = None,
+    surroundings: Surroundings | None = None,
 ) -> tuple[Survey, ...]:
-    """Read the container once and return one Survey for each operating system and libc that its tags, or `target`, name."""
-    reading = _read_all(container, progress)
+    """Read the container once and return one Survey for each operating system and libc that its tags, or `target`, name.
+
+    An environment's own platform is that of its Python, or of most of its modules; there `surroundings` count.
+    """
+    reading = read_container(container, progress)
     facts = container.facts()
-    owner = facts.distributions[0].name if facts.distributions else FOLDER_OWNER
-    reading.binaries = [dataclasses.replace(binary, owner=owner) for binary in reading.binaries]
-    reading.unreadable = [dataclasses.replace(item, owner=owner) for item in reading.unreadable]
-    return tuple(_survey(facts, reading, goal, tuple(search)) for goal in tags.targets_of(facts, target))
+    if facts.kind == "environment":
+        around = surroundings or Surroundings()
+        return tuple(_environment(facts, reading, goal, tuple(search), around) for goal in tags.targets_of(facts, target))
+    return tuple(_package(facts, reading, goal, tuple(search)) for goal in tags.targets_of(facts, target))
 
 
-def read_file(path: str) -> Seen | None:
-    """Return what lies at a path of the disk; None when nothing readable does."""
-    try:
-        with FileBuffer(path) as buffer:
-            found = _identified(path, path, buffer, "")
-    except OSError:
-        return None
-    return OtherFile(path) if found is None or isinstance(found, str) else found
+# ---- a package
 
 
-def _read_all(container: Container, progress: Progress | None) -> Reading:
-    reading = Reading()
-    for entry in container.entries(lambda head: identify(head) is not None):
-        if entry.data is not None:
-            _sort_in(reading, entry.member.name, entry.path, entry.data, entry.member.sha256)
-        if progress:
-            progress(entry.member.name, entry.member.size)
-    return reading
-
-
-def _sort_in(reading: Reading, member: str, path: str, data: Buffer, sha256: str) -> None:
-    if member.endswith((".py", ".pyw")):
-        reading.hints.extend(python_sources.hints(member, path, data))
-        reading.other_paths.append(path)
-        return
-    found = _identified(member, path, data, sha256)
-    if isinstance(found, Binary):
-        reading.binaries.append(found)
-    elif isinstance(found, Unreadable):
-        reading.unreadable.append(found)
-    else:
-        reading.other_paths.append(path)
-        if found:
-            reading.others[found] += 1
-
-
-def _identified(member: str, path: str, data: Buffer, sha256: str) -> Binary | Unreadable | str | None:
-    """Return the binary, the reason why it is none, what else it is ("object file"), or None."""
-    head = bytes(data[:64])
-    backend = identify(head)
-    if backend is None:
-        return kind_of(head, member)
-    try:
-        images = backend.read(data, verify_signatures=True)
-    except UnreadableBinary as error:
-        return Unreadable(member, path, backend.FORMAT, error.field, error.expected, error.offset)
-    if not images:
-        return kind_of(head, member) or _unmapped(backend.FORMAT, member)
-    return Binary(member, path, images, sha256, len(data))
-
-
-def _unmapped(binary_format: Format, member: str) -> str:
-    """Name what has a binary's magic and that no loader maps."""
-    if binary_format == Format.ELF:
-        return "object file"
-    if binary_format == Format.MACHO:
-        return "Java class" if member.endswith(".class") else "Mach-O object or archive"
-    return "DOS program or text"
-
-
-def _survey(facts: ContainerFacts, reading: Reading, target: Target, search: tuple[str, ...]) -> Survey:
+def _package(facts: ContainerFacts, reading: Reading, target: Target, search: tuple[str, ...]) -> Survey:
     target = _with_libc(target, reading.binaries)
-    wanted = format_of_system(target.os)
     world = PackageWorld(reading.seen(), dict(facts.links), search, read_file)
     binaries = tuple(_with_extension(binary, facts) for binary in reading.binaries)
+    added = tuple(AddedDirectory(h.argument, h.member, h.line) for h in reading.hints if h.call == "add_dll_directory" and h.argument)
     loads = tuple(
-        _judged(load, target, facts)
-        for binary in binaries
-        if wanted is None or binary.format == wanted
-        for load in _loads(binary, world, target, search, reading.hints)
+        _judged(backend_for(binary.format).load(binary, image.arch, world, _process(image, target, search, added)), target, facts)
+        for binary, image in _loaded(binaries, target)
     )
-    outside = _used(world.outside, loads)
+    return _told(facts, reading, target, binaries, loads, world)
+
+
+def _loaded(binaries: Sequence[Binary], target: Target) -> Iterator[tuple[Binary, Image]]:
+    """Yield the images that the target's loader may map."""
+    wanted = format_of_system(target.os)
+    for binary in binaries:
+        if wanted is None or binary.format == wanted:
+            yield from ((binary, image) for image in binary.images if not target.decided or image.arch in target.arches)
+
+
+def _process(image: Image, target: Target, search: tuple[str, ...], added: tuple[AddedDirectory, ...] = ()) -> Process:
+    promises = backend_for(image.format).promises(target if target.decided else own_platform(image), image.arch)
+    return Process(target, promises, added=added, search=search)
+
+
+def _told(
+    facts: ContainerFacts,
+    reading: Reading,
+    target: Target,
+    binaries: Sequence[Binary],
+    loads: tuple[Load, ...],
+    world: PackageWorld,
+    global_scope: tuple[str, ...] = (),
+) -> Survey:
+    taken = {path for load in loads for path in load.order} | set(global_scope)
+    outside = tuple(dataclasses.replace(b, sha256=hash_of(b.path)) for b in world.outside if b.path in taken)
     return Survey(
         facts,
         target,
-        _promises(target, wanted),
+        _promises(target, format_of_system(target.os)),
         roles.assign_roles(binaries, loads, reading.hints) + outside,
         loads,
         tuple(reading.hints),
         tuple(reading.unreadable),
         tuple(sorted(reading.others.items())),
         tuple((binary.path, binary.sha256) for binary in outside),
+        global_scope,
     )
 
 
@@ -176,27 +111,79 @@ def _promises(target: Target, wanted: Format | None) -> tuple[Promises, ...]:
     return tuple(promise for promise in found if promise is not None)
 
 
-def _loads(binary: Binary, world: PackageWorld, target: Target, search: tuple[str, ...], hints: Sequence[Hint]) -> Iterator[Load]:
-    backend = backend_for(binary.format)
-    for image in binary.images:
-        if target.decided and image.arch not in target.arches:
-            continue
-        process = Process(
-            target,
-            backend.promises(target if target.decided else own_platform(image), image.arch),
-            added=tuple(AddedDirectory(h.argument, h.member, h.line) for h in hints if h.call == "add_dll_directory" and h.argument),
-            search=search,
-        )
-        yield backend.load(binary, image.arch, world, process)
+# ---- an environment
 
 
-def own_platform(image: Image) -> Target:
-    """Return the platform that an image is made for, at its newest level: what to judge by when no tag says."""
-    floors = ((image.arch, ()),)
-    if image.format == Format.ELF:
-        libc = evidence_of_libc(image).libc or "glibc"
-        return Target("", "android" if libc == "bionic" else "linux", libc, floors, local=True)
-    return Target("", "macos" if image.format == Format.MACHO else "windows", "", floors, local=True)
+def _environment(facts: ContainerFacts, reading: Reading, target: Target, search: tuple[str, ...], around: Surroundings) -> Survey:
+    seen = reading.seen()
+    executable = facts.interpreter.path if facts.interpreter else ""
+    program = seen.get(executable) or (read_file(executable) if executable else None)
+    program = program if isinstance(program, Binary) else None
+    if not target.decided:
+        target = target_of(facts, reading.binaries, program)
+    target = _with_libc(target, reading.binaries)
+    host = host_for(target) if around.host else None
+    world = PackageWorld(seen, dict(facts.links), search, lambda path: _of_disk(path, facts), _reach(facts, host is not None))
+    python = Python(facts, reading, world, around, host)
+    binaries = tuple(_with_module(binary, facts) for binary in reading.binaries)
+
+    def loaded(binary: Binary, image: Image) -> Load:
+        process = python.complete(_process(image, target, search), binary)
+        return _undecided(backend_for(binary.format).load(binary, image.arch, world, process), target)
+
+    starts = [] if program is None or program.path in seen else [loaded(*found) for found in _loaded([program], target)]
+    loads = (*starts, *(loaded(*found) for found in _loaded(binaries, target)))
+    start = next((load for load in loads if program is not None and load.root == program.path), None)
+    alone = {(load.root, load.arch): load for load in loads}
+    return _told(facts, reading, target, binaries, loads, world, python.global_scope(start, alone))
+
+
+def _of_disk(path: str, facts: ContainerFacts) -> Seen | None:
+    """Read a file that no record lists; what lies inside the environment is part of it all the same."""
+    return read_file(path, FOLDER_OWNER if path.startswith(facts.root + "/") else "")
+
+
+def _reach(facts: ContainerFacts, host: bool) -> Reach:
+    """Tell what may be looked at: the environment, its interpreter with the libraries that come with it, or this whole machine."""
+    inside = tuple(folder + "/" for folder in (facts.root, *facts.sites))
+    python = facts.interpreter
+    beside = tuple(filter(None, (directory(python.path), f"{python.prefix}/lib") if python and python.path else ()))
+
+    def reach(path: str) -> bool:
+        if host or path.startswith(inside):
+            return True
+        folder, _, name = path.rpartition("/")
+        return folder in beside and (path == (python.path if python else "") or name.lower().startswith(_OF_PYTHON))
+
+    return reach
+
+
+_OF_PYTHON = ("libpython", "libpypy", "python3", "vcruntime140")
+"""How the names of the libraries start that an interpreter's installer puts beside it."""
+
+
+def _with_module(binary: Binary, facts: ContainerFacts) -> Binary:
+    """Give an extension module its name; only what lies below a folder of sys.path is one."""
+    folders = [folder for site in facts.sites for folder in (site, f"{directory(site)}/lib-dynload", f"{directory(directory(site))}/DLLs")]
+    above = [folder for folder in folders if binary.path.startswith(folder + "/")]
+    if not above:
+        return binary
+    name = roles.extension_name(binary.path.removeprefix(max(above, key=len) + "/"), binary.images[0])
+    return dataclasses.replace(binary, extension=name) if name else binary
+
+
+def _undecided(load: Load, target: Target) -> Load:
+    """Say of what the loader did not find that it cannot be decided, where there is no target; everything else that is absent is missing."""
+    if target.decided:
+        return load
+    return dataclasses.replace(load, resolutions=tuple(_without_target(r) for r in load.resolutions))
+
+
+def _without_target(resolution: Resolution) -> Resolution:
+    return resolution._replace(how=How.UNDECIDED, via="no target to judge by") if resolution.how == How.MISSING else resolution
+
+
+# ---- what is missing
 
 
 def _judged(load: Load, target: Target, facts: ContainerFacts) -> Load:
@@ -205,17 +192,6 @@ def _judged(load: Load, target: Target, facts: ContainerFacts) -> Load:
         return load
     requires = tuple(distribution_of(text) for d in facts.distributions for text in d.requires)
     return dataclasses.replace(load, resolutions=tuple(_expected(r, target, requires, facts) for r in load.resolutions))
-
-
-def distribution_of(requirement: str) -> str:
-    """Return the normalised distribution name of a Requires-Dist value; "" when it makes no sense (PEP 508, PEP 503)."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  only where a library is missing
-    from packaging.utils import canonicalize_name  # noqa: PLC0415
-
-    try:
-        return canonicalize_name(Requirement(requirement).name)
-    except InvalidRequirement:
-        return ""
 
 
 def _expected(resolution: Resolution, target: Target, requires: Sequence[str], facts: ContainerFacts) -> Resolution:
@@ -227,9 +203,7 @@ def _expected(resolution: Resolution, target: Target, requires: Sequence[str], f
     sibling = _sibling(resolution, facts) if requires else ""
     if sibling:
         return resolution._replace(how=How.EXPECTED, via=f"searched in {sibling}, beside this package; Requires-Dist is not empty")
-    if not target.decided:
-        return resolution._replace(how=How.UNDECIDED, via="no target to judge by")
-    return resolution
+    return resolution if target.decided else _without_target(resolution)
 
 
 def _sibling(resolution: Resolution, facts: ContainerFacts) -> str:
@@ -242,17 +216,3 @@ def _sibling(resolution: Resolution, facts: ContainerFacts) -> str:
                 if len(top) > 1 and top[0] not in own:
                     return "/".join(top[:-1])
     return ""
-
-
-def _used(outside: Sequence[Binary], loads: Sequence[Load]) -> tuple[Binary, ...]:
-    """Return the outside binaries that some load took, hashed."""
-    taken = {path for load in loads for path in load.order}
-    return tuple(dataclasses.replace(binary, sha256=_hash(binary.path)) for binary in outside if binary.path in taken)
-
-
-def _hash(path: str) -> str:
-    digest = hashlib.sha256()
-    with FileBuffer(path) as buffer:
-        for start in range(0, len(buffer), 1 << 20):
-            digest.update(buffer[start : start + (1 << 20)])
-    return digest.hexdigest()

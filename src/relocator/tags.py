@@ -17,9 +17,10 @@ def targets_of(facts: ContainerFacts, override: str = "") -> tuple[Target, ...]:
 
     An override is a platform tag, or several joined with ".", or a whole tag such as cp312-cp312-win_amd64. Raises UsageError when
     nothing can be judged by it. A tag in the container that makes no sense gives an undecided Target that keeps it, unless others are
-    better. A folder or file has one undecided Target.
+    better. A folder or file has one undecided Target, and so has an
+    environment that is no set of wheels.
     """
-    written = (facts.tags or facts.declared_tags or ()) if facts.kind == "wheel" else ()
+    written = (facts.tags or facts.declared_tags or ()) if facts.kind in ("wheel", "environment") else ()
     pythons, abis, names = _components(written)
     if override:
         whole = override.count("-") == 2

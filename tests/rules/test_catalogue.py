@@ -22,6 +22,7 @@ GROUPS = [
     "Tags",
     "Architecture",
     "Search paths",
+    "Conflicts",
     "ELF health",
     "macOS",
     "Windows",
@@ -95,7 +96,7 @@ def test_the_example_is_what_an_audit_prints(rule: Rule, request: pytest.Fixture
 def test_superseded_and_repairing_names_exist(rule: Rule) -> None:
     assert set(rule.supersedes) <= NAMES - {rule.name}
     assert rule.repaired_by in ("", "repair", "edit", "prefix")
-    assert set(rule.containers) <= {"wheel", "folder", "file"}
+    assert set(rule.containers) <= {"wheel", "folder", "file", "environment"}
     assert set(rule.formats) <= set(Format)
 
 

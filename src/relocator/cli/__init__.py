@@ -15,12 +15,16 @@ from relocator.errors import RelocatorError
 
 COMMANDS = {
     "audit": "Find what is missing, conflicting or unsafe in wheels, folders and files.",
+    "env": "Find what is in each other's way in an installed environment, or in a set of wheels.",
     "show": "Show what a package holds and needs, and which platform tag it allows.",
     "tree": "Show what each module loads, from where, and by which rule of the loader.",
     "rules": "List the rules by which audit judges.",
     "explain": "Explain one rule: why it matters, how to fix it, when it is fine.",
 }
 """Name, which is also the module's, and what help says of it; kept here so that help need not import them."""
+
+VARIABLES = "RELOCATOR"
+"""What the environment variables that stand for options begin with: RELOCATOR_FAIL_ON for --fail-on, of every command that has it."""
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -63,6 +67,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"relocator.cli.{cmd_name}").command
+        command.context_settings["auto_envvar_prefix"] = VARIABLES
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

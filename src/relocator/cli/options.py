@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from relocator.cli import configured
+from relocator.configuration import Configuration
 from relocator.output import formats
 
 Function = Callable[..., Any]
@@ -33,6 +35,7 @@ class Request(NamedTuple):
     max_size: int | None
     traceback: bool
     printing: Printing
+    configuration: Configuration
 
 
 def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -49,7 +52,12 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 
 def printing(noun: str, *more: Option) -> Callable[[Function], Function]:
     """Return a decorator that adds the options about printing and passes them on as one `printing`."""
-    return _packed([*_printing(noun), *more], lambda values: {"printing": _taken(Printing, values)})
+
+    def pack(values: dict[str, Any]) -> dict[str, Any]:
+        del values["configuration"], values["no_config"]  # it has given the defaults, and has nothing else to say here
+        return {"printing": _taken(Printing, values)}
+
+    return _packed([*_printing(noun), *more, *configured.options()], pack)
 
 
 def request(noun: str, *more: Option) -> Callable[[Function], Function]:
@@ -59,17 +67,19 @@ def request(noun: str, *more: Option) -> Callable[[Function], Function]:
     """
     about = [
         click.option("--target", metavar="TAG", default="", help="Judge for this platform tag instead of the package's own."),
-        click.option("--search", metavar="DIR", multiple=True, help="Look for libraries here too, last of all. Repeatable."),
+        click.option("--search", metavar="DIR", multiple=True, type=click.Path(), help="Look for libraries here too, last of all. Repeatable."),
         click.option("--max-size", callback=size, metavar="SIZE", help="Refuse archives that inflate to more than this.  [default: 16G]"),
         click.option("--traceback", is_flag=True, hidden=True, help="Show where an internal error happened."),
     ]
     quiet = click.option("-q", "--quiet", is_flag=True, help="Only the verdicts, and no progress." if noun == "audit" else "No progress.")
 
     def pack(values: dict[str, Any]) -> dict[str, Any]:
+        del values["no_config"]
         values["printing"] = _taken(Printing, values)
         return {"request": _taken(Request, values)}
 
-    return _packed([*about, *more, *_printing(noun), COLOR, verbose("Everything, nothing shortened."), quiet], pack)
+    shared = [*configured.options(), *_printing(noun), COLOR, verbose("Everything, nothing shortened."), quiet]
+    return _packed([*about, *more, *shared], pack)
 
 
 def verbose(told: str) -> Option:
@@ -85,7 +95,15 @@ COLOR: Option = click.option(
 def _printing(noun: str) -> list[Option]:
     choices = formats(noun)
     return [
-        click.option("--format", "form", type=click.Choice(choices), default=choices[0], show_default=True, help="Form of the output."),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(choices),
+            default=choices[0],
+            show_default=True,
+            envvar="RELOCATOR_FORMAT",  # click would make RELOCATOR_FORM of it
+            help="Form of the output.",
+        ),
         click.option("--output", metavar="FILE", default="", help="Write to this file, which appears once it is complete."),
     ]
 

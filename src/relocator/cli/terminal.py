@@ -98,12 +98,12 @@ class Meter:
             sys.stderr.flush()
 
 
-def refuse_overwriting(output: str, inputs: Sequence[str]) -> None:
-    """Raise UsageError when the output file is one of the inputs."""
+def refuse_overwriting(output: str, inputs: Sequence[str], option: str = "--output") -> None:
+    """Raise UsageError when the output file, which this option names, is one of the inputs."""
     for path in inputs if output else ():
         with contextlib.suppress(OSError, ValueError):
             if Path(output).samefile(path):
-                raise UsageError(f"--output would replace the input {printable(path)}", "name another file")
+                raise UsageError(f"{option} would replace the input {printable(path)}", "name another file")
 
 
 def deliver(noun: str, printing: Printing, *values: object) -> None:
@@ -114,7 +114,7 @@ def deliver(noun: str, printing: Printing, *values: object) -> None:
 def write(text: str, printing: Printing) -> None:
     """Write to a file, or to standard output; a reader that went away is no error."""
     if not _on_stdout(printing.output):
-        _replace(Path(os.path.realpath(printing.output)), text)
+        replace_file(printing.output, text)
         return
     if sys.stdout is None:  # closed by whoever started us
         return
@@ -137,6 +137,14 @@ def complain(failures: Sequence[Failure]) -> None:
             click.echo(renderer("text", "failures")(failures, View()), sys.stderr, nl=False)
 
 
+def notify(notices: Sequence[str]) -> None:
+    """Say on standard error what is worth knowing beside the result."""
+    if sys.stderr:
+        with contextlib.suppress(BrokenPipeError):
+            for notice in notices:
+                click.echo(f"note: {notice}", sys.stderr)
+
+
 def _on_stdout(output: str) -> bool:
     return output in ("", "-")
 
@@ -147,8 +155,9 @@ def _let_go() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside the path and rename; a path that is no regular file (a device, a pipe) is written to."""
+def replace_file(name: str, text: str) -> None:
+    """Write beside the file and rename; what is no regular file (a device, a pipe) is written to. Raise ContainerError when it fails."""
+    path = Path(os.path.realpath(name))
     special = path.exists() and not path.is_file()
     draft = path if special else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

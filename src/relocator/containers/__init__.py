@@ -2,14 +2,20 @@
 
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from relocator.containers.directory import File, Folder
 from relocator.containers.entry import MAX_SIZE, Container, Entry
-from relocator.containers.wheel import Wheel
+from relocator.containers.environment import Environment
+from relocator.containers.wheel import SITE, Wheel
+from relocator.containers.wheel_set import WheelSet
 from relocator.errors import ContainerError
 from relocator.files import FileBuffer
+from relocator.layouts import is_environment, layout_of
+from relocator.model import Interpreter
 
-__all__ = ["MAX_SIZE", "Container", "Entry", "open_container"]
+__all__ = ["MAX_SIZE", "Container", "Entry", "open_container", "open_environment", "open_wheels"]
 
 _UNPACK = "unpack it and name the folder"
 _UNPACK_TAR = "unpack it (`tar -xf FILE`) and name the folder"
@@ -54,7 +60,7 @@ def open_container(path: str, *, max_size: int = MAX_SIZE) -> Container:
     try:
         status = os.stat(path)  # noqa: PTH116 - a plain str, since a path type would drop a trailing slash
         if stat.S_ISDIR(status.st_mode):
-            return Folder(path)
+            return Environment(path, layout_of(path)) if is_environment(path) else Folder(path)
         _require_file(status)
         return _open_file(path, max_size)
     except FileNotFoundError as error:
@@ -63,6 +69,40 @@ def open_container(path: str, *, max_size: int = MAX_SIZE) -> Container:
         raise ContainerError("must not be read", "audit as a user who may read it") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise ContainerError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def open_environment(path: str, *, hashes: bool = False, reason: str = "") -> Container:
+    """Open an installed environment: `path` is its prefix, a folder of modules, or its Python.
+
+    `hashes` has the files compared with what their records say; `reason` is why this environment was chosen, for people. Raises
+    ContainerError when there is none, or it must not be read.
+    """
+    try:
+        return Environment(path, layout_of(path), hashes=hashes, reason=reason)
+    except PermissionError as error:
+        raise ContainerError("must not be read", "look as a user who may read it") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise ContainerError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def open_wheels(subject: str, paths: Sequence[str], *, tag: str, interpreter: Interpreter, max_size: int = MAX_SIZE) -> Container:
+    """Open wheels as one environment that is not installed yet, to be judged for a whole tag and an interpreter.
+
+    Raises ContainerError, naming the wheel, when one cannot be opened or is none.
+    """
+    with ExitStack() as opened:
+        wheels: list[Container] = []
+        for path in paths:
+            try:
+                wheel = open_container(path, max_size=max_size)
+            except ContainerError as error:
+                raise ContainerError(f"cannot be laid out: {path} {error.message}", error.hint) from error
+            opened.enter_context(wheel)
+            wheels.append(wheel)
+            if not isinstance(wheel, Wheel):
+                raise ContainerError(f"cannot be laid out: {path} is no wheel", "name wheels only")
+        opened.pop_all()
+    return WheelSet(subject, wheels, tag=tag, site=SITE, interpreter=interpreter)
 
 
 def _require_file(status: os.stat_result) -> None:

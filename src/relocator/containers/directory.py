@@ -9,15 +9,9 @@ from typing import Self
 from relocator import metadata
 from relocator.buffer import Buffer
 from relocator.containers.entry import Entry
-from relocator.files import FileBuffer
+from relocator.files import FileBuffer, installed
 from relocator.inflating import Wanted, everything
-from relocator.model import ContainerFacts, Distribution, Member, Problem
-
-
-def installed(path: str) -> str:
-    """Return a path of this system as paths are written here: absolute, with "/"."""
-    path = path.replace(os.sep, "/")
-    return path if path.startswith("/") else "/" + path
+from relocator.model import FOLDER_OWNER, ContainerFacts, Distribution, Member, Problem
 
 
 class File:
@@ -32,7 +26,7 @@ class File:
 
     def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield the file."""
-        yield Entry(self._member, installed(self._path), self._data)
+        yield Entry(self._member, installed(self._path), self._data, FOLDER_OWNER)
 
     def facts(self) -> ContainerFacts:
         """Return that it is a file."""
@@ -63,6 +57,7 @@ class Folder:
         self._file_links: list[tuple[str, str]] = []
         self._folder_links: list[tuple[str, str]] = []
         self._distributions: list[Distribution] = []
+        self._owner = self._own_distribution()
 
     def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield every file once, folder by folder."""
@@ -72,7 +67,7 @@ class Folder:
                     member = Member(name, len(data), os.stat(path).st_mode)  # noqa: PTH116
                     self._members.append(member)
                     self._note_distribution(name, data)
-                    yield Entry(member, installed(path), data)
+                    yield Entry(member, installed(path), data, self._owner)
             except OSError as error:
                 self._unreadable(name, error)
 
@@ -166,6 +161,19 @@ class Folder:
     def _unreadable(self, member: str, error: OSError) -> None:
         kind = "loop" if error.errno == errno.ELOOP else "permission"
         self._problems.append(Problem(kind, member, error.strerror or str(error)))
+
+    def _own_distribution(self) -> str:
+        """Return the name of the one distribution that is unpacked here; FOLDER_OWNER when there is none, or there are several."""
+        found = [name for name in self._listed("", self._root) if name.endswith(".dist-info")]
+        if len(found) != 1:
+            return FOLDER_OWNER
+        name, _ = metadata.split_dist_info(found[0])
+        try:
+            with FileBuffer(os.path.join(self._root, found[0], "METADATA")) as data:  # noqa: PTH118
+                headers = metadata.parse_headers(bytes(data[: metadata.HEADER_LIMIT]))
+        except OSError:
+            headers = ()
+        return metadata.distribution(headers, name, "", "").name
 
     def _note_distribution(self, member: str, data: Buffer) -> None:
         folder, _, name = member.rpartition("/")

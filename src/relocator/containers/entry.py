@@ -19,6 +19,8 @@ class Entry(NamedTuple):
     """Where it lies once installed: below `model.PREFIX`, or the absolute path of a file on disk."""
     data: Buffer | None
     """Its bytes, valid until the next entry is asked for; None when they cannot be had, which a `Problem` explains."""
+    owner: str
+    """Name of the distribution that brings it; `model.FOLDER_OWNER` when none does."""
 
 
 class Container(Protocol):

@@ -9,7 +9,7 @@ from relocator import metadata
 from relocator.archives import open_archive
 from relocator.containers.entry import Entry
 from relocator.files import FileBuffer
-from relocator.inflating import Content, Head, Wanted, contents, everything
+from relocator.inflating import Content, Head, Wanted, contents, everything, read_member
 from relocator.model import PREFIX, ContainerFacts, Distribution, Member, Problem, RecordRow
 from relocator.records import parse_record
 
@@ -74,6 +74,7 @@ class Wheel:
 
     def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield every file once, in the archive's order, see `Container`; raise ContainerError when memory does not suffice."""
+        owner = self._owner()
         for content in contents(self._archive, wanted):
             self._problems += content.problems
             self._problems += _type_problems(content)
@@ -84,7 +85,7 @@ class Wheel:
             folder, _, name = member.name.partition("/")
             if folder == self._dist_info and name in _INFO_FILES and content.data is not None and not isinstance(content.data, Head):
                 self._info[name] = bytes(content.data[:])
-            yield Entry(member, self._installed(member.name), content.data)
+            yield Entry(member, self._installed(member.name), content.data, owner)
 
     def facts(self) -> ContainerFacts:
         """Return what the wheel says about itself; complete once `entries` is exhausted."""
@@ -130,6 +131,13 @@ class Wheel:
             self._problems.append(Problem("metadata", folder, f"is not that of {self._name.name}, which the file is named for"))
         return (own or list(folders))[0]
 
+    def _owner(self) -> str:
+        """Return the distribution's name, before METADATA's turn has come."""
+        path = f"{self._dist_info}/METADATA"
+        own = next((member for member in self._archive.members if member.name == path and member.size <= metadata.HEADER_LIMIT), None)
+        data = read_member(self._archive, own).data if own else None
+        return self._described(metadata.parse_headers(bytes(data[:]) if data is not None else b"")).name
+
     def _names_this(self, folder: str) -> bool:
         return self._name is not None and metadata.normalised(metadata.split_dist_info(folder)[0]) == metadata.normalised(self._name.name)
 
@@ -160,6 +168,10 @@ class Wheel:
         if "METADATA" in self._info:
             missing = [name for name in ("Name", "Version") if not metadata.values(headers, name.lower())]
             problems += (Problem("metadata", f"{self._dist_info}/METADATA", f"has no {name}") for name in missing)
+        return self._described(headers)
+
+    def _described(self, headers: tuple[tuple[str, str], ...]) -> Distribution:
+        """Return what METADATA's headers say; the file name, and then the folder's name, stand in for what they lack."""
         name, version = metadata.split_dist_info(self._dist_info)
         if self._name:
             name, version = self._name.name, self._name.version

@@ -1,6 +1,7 @@
 """Which distributions are known to ship a shared library, so that others leave it to them; source and date are in the table."""
 
 import functools
+import re
 
 from relocator.knowledge import matches, table
 
@@ -20,3 +21,13 @@ def known_to_ship(library: str) -> tuple[str, ...]:
 def _libraries() -> dict[str, list[str]]:
     found: dict[str, list[str]] = table("providers.json")["libraries"]
     return found
+
+
+def ships_libraries(distribution: str) -> bool:
+    """Tell whether a distribution, by any spelling of its name, is known to ship libraries that others use."""
+    return re.sub(r"[-_.]+", "-", distribution).lower() in _shippers()
+
+
+@functools.cache
+def _shippers() -> frozenset[str]:
+    return frozenset(name for names in _libraries().values() for name in names)

@@ -11,7 +11,7 @@ from typing import Any
 from relocator import __version__
 from relocator.archive_tools import compressor
 from relocator.facts import Forest, Profile
-from relocator.findings import Failure, Finding, Report, Rule, Where
+from relocator.findings import Failure, Finding, Report, Rule, Suppressed, Where
 from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolution
 from relocator.paint import View, short_path
 from relocator.rules import page, summary
@@ -97,9 +97,10 @@ def _report(report: Report) -> Object:
         "subject": report.subject,
         "target": report.target,
         "findings": list(map(_finding, report.findings)),
-        "suppressed": list(map(_finding, report.suppressed)),
+        "suppressed": list(map(_suppressed, report.suppressed)),
         "checked": checked,
         "inputs": _inputs(report.inputs),
+        "about": report.about,
     }
 
 
@@ -116,6 +117,10 @@ def _finding(finding: Finding) -> Object:
         "repaired_by": finding.repaired_by or None,
         "trail": list(finding.trail),
     }
+
+
+def _suppressed(suppressed: Suppressed) -> Object:
+    return {**_finding(suppressed.finding), "by": suppressed.by, "reason": suppressed.reason, "source": suppressed.source}
 
 
 def _where(where: Where) -> Object:

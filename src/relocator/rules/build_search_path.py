@@ -44,7 +44,7 @@ and `/System`, on Android the system's partitions. What everybody may write to i
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity
 from relocator.model import Format, Survey
 from relocator.search_paths import Leads, elements, owner_of
 
@@ -63,4 +63,13 @@ def check(survey: Survey) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("build-search-path", "Search paths", Severity.WARNING, check, (Format.ELF, Format.MACHO), repaired_by="repair", by_role=False)
+RULE = Rule(
+    "build-search-path",
+    "Search paths",
+    Severity.WARNING,
+    check,
+    (Format.ELF, Format.MACHO),
+    repaired_by="repair",
+    by_role=False,
+    containers=EVERYWHERE,
+)

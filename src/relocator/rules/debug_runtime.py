@@ -102,5 +102,5 @@ RULE = Rule(
     Severity.ERROR,
     check,
     (Format.PE,),
-    supersedes=("missing-library", "unbundled-library", "unbundled-msvc-runtime", "wrong-python-dll"),
+    supersedes=("unresolved-delay-load", "missing-library", "unbundled-library", "unbundled-msvc-runtime", "wrong-python-dll"),
 )

@@ -44,7 +44,7 @@ on, macOS 26 refuses from SDK 26 on; the tag admits them all, so the lower numbe
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import Binary, Format, Image, Survey
 from relocator.native import MachOFacts
 
@@ -80,4 +80,6 @@ def _finding(binary: Binary, image: Image, native: MachOFacts, texts: list[str],
     )
 
 
-RULE = Rule("duplicate-rpath", "Search paths", Severity.ERROR, check, (Format.MACHO,), repaired_by="repair", by_role=False)
+RULE = Rule(
+    "duplicate-rpath", "Search paths", Severity.ERROR, check, (Format.MACHO,), repaired_by="repair", by_role=False, containers=EVERYWHERE
+)

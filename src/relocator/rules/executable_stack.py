@@ -45,7 +45,7 @@ loongarch64, ppc64 and ppc64le it does not.
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.libc import libc_of
 from relocator.model import Format, Survey
 from relocator.native import ElfFacts
@@ -86,4 +86,6 @@ def _letters(flags: int | None) -> str:
     return "".join(letter for bit, letter in ((_READ, "R"), (_WRITE, "W"), (_EXECUTE, "E")) if flags & bit)
 
 
-RULE = Rule("executable-stack", "ELF health", Severity.ERROR, check, (Format.ELF,), repaired_by="repair", security=True)
+RULE = Rule(
+    "executable-stack", "ELF health", Severity.ERROR, check, (Format.ELF,), repaired_by="repair", security=True, containers=EVERYWHERE
+)

@@ -49,7 +49,7 @@ the application is built. A signature whose ad-hoc flag is unset and that has no
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import Format, Survey
 from relocator.native import MachOFacts, Signature
 
@@ -98,4 +98,4 @@ def _message(signature: Signature | None) -> str:
     return "has a signature that is not valid" if signature.problem else "was changed after it was signed"
 
 
-RULE = Rule("invalid-signature", "macOS", Severity.ERROR, check, (Format.MACHO,), repaired_by="repair")
+RULE = Rule("invalid-signature", "macOS", Severity.ERROR, check, (Format.MACHO,), repaired_by="repair", containers=EVERYWHERE)

@@ -7,6 +7,9 @@ than three columns, with an absolute path or one that leaves the archive, with a
 the specification forbids (md5, sha1) or does not know; the same path twice. As a warning, what most installers forgive: backslashes,
 padding after a hash, a row for a folder, a hash on RECORD's own row, and RECORD missing from itself.
 
+In an installed environment, as a warning: a .dist-info folder without METADATA, what an interrupted uninstallation left behind, a RECORD
+that is no table, and a file of conda-meta that cannot be understood. Whose files are whose is unknown there.
+
 ## Why it matters
 
 Each installer reads RECORD in its own way. What one forgives makes another one refuse the wheel, or leave files behind when the package
@@ -74,6 +77,9 @@ class Fault(NamedTuple):
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each fault of RECORD or of the .dist-info folder."""
     facts = survey.container
+    if facts.kind == "environment":
+        yield from _installed(survey)
+        return
     for problem in facts.problems:
         if problem.kind in KINDS:
             yield _finding(problem.message, Where(problem.member, "", "RECORD" if problem.kind == "record" else ".dist-info"))
@@ -92,6 +98,16 @@ def check(survey: Survey) -> Iterator[Finding]:
         seen.add(row.path)
     if own not in seen:
         yield _finding("does not list itself", Where(own, "", "path"), Severity.WARNING)
+
+
+def _installed(survey: Survey) -> Iterator[Finding]:
+    """Yield a finding for each record that says too little to tell whose files are whose."""
+    for problem in survey.container.problems:
+        if problem.kind in KINDS:
+            where = Where(problem.member, "", "RECORD" if problem.kind == "record" else ".dist-info", label=problem.message)
+            message = "a distribution's record cannot be relied on"
+            help_text = "install the distribution again, or delete what is left of it"
+            yield Finding("malformed-record", Severity.WARNING, Certainty.CERTAIN, message, where, help=help_text)
 
 
 def _faults(row: RecordRow, own: str, unhashed: set[str]) -> Iterator[Fault]:
@@ -141,4 +157,4 @@ def _finding(message: str, where: Where, severity: Severity = Severity.ERROR) ->
     return Finding("malformed-record", severity, Certainty.CERTAIN, message, where, (), help_text, repaired_by)
 
 
-RULE = Rule("malformed-record", "Archive", Severity.ERROR, check, (), ("wheel",), repaired_by="repair", by_role=False)
+RULE = Rule("malformed-record", "Archive", Severity.ERROR, check, (), ("wheel", "environment"), repaired_by="repair", by_role=False)

@@ -47,6 +47,9 @@ brings is opened alone. Weak needs are left out, since the loader does, and dela
 certain when the package has no dependencies and no Python code that loads libraries, else likely. Under a tag of the build machine
 (linux_x86_64) it is merely possible: such a wheel is still to be repaired.
 
+In an installed environment every package is there already, so nothing is left to a dependency; where the environment is this machine's,
+its own libraries count instead of promises. It is likely rather than certain when some Python code in it loads libraries by itself.
+
 ## References
 
 - ld.so(8), "DESCRIPTION"; System V gABI, chapter 5, "Shared Object Dependencies"
@@ -59,7 +62,7 @@ certain when the package has no dependencies and no Python code that loads libra
 import posixpath
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import Binary, Format, Resolution, Survey
 from relocator.places import need_place, trail, unmet
 
@@ -71,9 +74,12 @@ def check(survey: Survey) -> Iterator[Finding]:
         if any(tried.place in damaged for tried in resolution.tried):
             continue  # unreadable-binary tells of it
         present = _present(survey, resolution)
+        installed = survey.container.kind == "environment"
         message = f"needs a library that is neither in the package nor promised by {survey.target.tag}"
+        if installed:
+            message = "needs a library that is neither in the environment nor a part of the system"
         if present:
-            message = "needs a library that is in the package, but not where the loader looks"
+            message = f"needs a library that is in the {'environment' if installed else 'package'}, but not where the loader looks"
         yield Finding(
             "missing-library",
             Severity.ERROR,
@@ -101,6 +107,8 @@ def _present(survey: Survey, resolution: Resolution) -> list[Binary]:
 
 
 def _certainty(survey: Survey) -> Certainty:
+    if survey.container.kind == "environment":
+        return Certainty.LIKELY if survey.hints else Certainty.CERTAIN
     if survey.target.local:
         return Certainty.POSSIBLE
     others = survey.hints or any(distribution.requires for distribution in survey.container.distributions)
@@ -108,6 +116,8 @@ def _certainty(survey: Survey) -> Certainty:
 
 
 def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
+    if not present and survey.container.kind == "environment":
+        return "install the package, or the system's package, that has the library; `relocate tree` tells who else needs it"
     if not present:
         if survey.target.local:
             return "run `relocate repair` where it was built: it copies the library into the package and gives the wheel its tag"
@@ -122,4 +132,4 @@ def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
     return f"give the file that needs it the search path $ORIGIN{step}"
 
 
-RULE = Rule("missing-library", "Linkage", Severity.ERROR, check, needs_promise=True)
+RULE = Rule("missing-library", "Linkage", Severity.ERROR, check, needs_promise=True, containers=EVERYWHERE)

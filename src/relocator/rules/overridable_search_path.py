@@ -13,7 +13,10 @@ package sets that variable, whatever has the same name there takes the place of 
 
 ## Example
 
-    (written by the tests)
+    note[overridable-search-path]: finds its own libraries after those of LD_LIBRARY_PATH
+      demo/_core.so (x86_64), DT_RUNPATH $ORIGIN/lib: finds libcudnn.so.9
+      = help: let `relocate repair --fix-notes` make it a DT_RPATH, or link with -Wl,--disable-new-dtags
+      = more: relocate explain overridable-search-path
 
 ## How to fix it
 

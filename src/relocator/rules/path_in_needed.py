@@ -44,7 +44,7 @@ By the slash, and by what the target's loader makes of the path: what it finds i
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity
 from relocator.model import Format, Survey
 from relocator.places import judged, need_place, trail
 
@@ -81,4 +81,5 @@ RULE = Rule(
     repaired_by="repair",
     supersedes=("missing-library", "unbundled-library", "left-to-dependency"),
     security=True,
+    containers=EVERYWHERE,
 )

@@ -4,6 +4,9 @@
 
 Rows of a wheel's RECORD whose hash or size is not that of the file in the archive.
 
+In an installed environment: files that a distribution recorded and that are gone, files that two distributions have recorded, and with
+`relocate env --hashes` files that have changed since. What conda installed is compared with the hash that it recorded for this prefix.
+
 ## Why it matters
 
 Somebody changed the file after the wheel was built. Installers that check (`installer`, `uv` with verification, distributions' own
@@ -24,7 +27,8 @@ A script that edits WHEEL to change a tag, `strip` or `install_name_tool` run in
 
 ## When it is fine
 
-When you changed the file yourself and know that nobody checks. For a file that came from elsewhere find out who changed it first.
+When you changed the file yourself and know that nobody checks. For a file that came from elsewhere find out who changed it first. When
+two distributions share a file on purpose, such as the `__init__.py` of a namespace.
 
 ## How it decides
 
@@ -43,9 +47,24 @@ from collections.abc import Iterator
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Member, RecordRow, Survey
 
+INSTALLED = {
+    "missing-file": (
+        "has lost files that its distribution recorded",
+        "install the distribution again (`pip install --force-reinstall NAME`)",
+    ),
+    "shared-file": ("is installed over another distribution's files", "remove both distributions, and install the one that you want"),
+    "hash": ("differs from what its distribution recorded", "install the distribution again, unless the file was changed on purpose"),
+}
+"""Problems of an environment that this rule reports."""
+
 
 def check(survey: Survey) -> Iterator[Finding]:
-    """Yield a finding for each file whose hash or size differs from its row's."""
+    """Yield a finding for each file whose hash or size differs from its row's; in an environment for what records and disk disagree on."""
+    for problem in survey.container.problems:
+        if problem.kind in INSTALLED:
+            message, help_text = INSTALLED[problem.kind]
+            where = Where(problem.member, "", "RECORD", label=problem.message)
+            yield Finding("record-mismatch", Severity.WARNING, Certainty.CERTAIN, message, where, help=help_text)
     members = {member.name: member for member in survey.container.members}
     for row in survey.container.record or ():
         member = members.get(row.path) or members.get(row.path.replace("\\", "/"))
@@ -66,4 +85,4 @@ def _differences(row: RecordRow, member: Member) -> Iterator[Where]:
         yield Where(member.name, "", "size", row.line - 1, row.size, label=f"the file has {member.size} bytes")
 
 
-RULE = Rule("record-mismatch", "Archive", Severity.WARNING, check, (), ("wheel",), repaired_by="repair", by_role=False)
+RULE = Rule("record-mismatch", "Archive", Severity.WARNING, check, (), ("wheel", "environment"), repaired_by="repair", by_role=False)

@@ -3,7 +3,7 @@
 ## What it flags
 
 An element of an ELF file's search path that is repeated, that no loader reads because the file has a DT_RUNPATH too, or that leads into the
-package and through which no need of the package's files is met.
+package or to a directory of the system and through which no need of the package's files is met.
 
 ## Why it matters
 
@@ -12,7 +12,10 @@ now linked statically, or of a library that should be there and is not.
 
 ## Example
 
-    (written by the tests)
+    note[redundant-search-path]: has a search path element that finds nothing
+      demo/_core.so (x86_64), DT_RPATH $ORIGIN/deps/lib64: no need is met there
+      = help: let `relocate repair --fix-notes` take it out
+      = more: relocate explain redundant-search-path
 
 ## How to fix it
 

@@ -52,7 +52,7 @@ is looked for at this element; libc and libm do not count for a module, since Py
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity
 from relocator.model import Format, Survey
 from relocator.search_paths import Element, Leads, elements, looked_for_at
 
@@ -87,4 +87,5 @@ RULE = Rule(
     repaired_by="repair",
     by_role=False,
     security=True,
+    containers=EVERYWHERE,
 )

@@ -87,6 +87,6 @@ RULE = Rule(
     check,
     (Format.PE,),
     repaired_by="repair",
-    supersedes=("missing-library", "unbundled-library"),
+    supersedes=("unresolved-delay-load", "missing-library", "unbundled-library"),
     needs_promise=True,
 )

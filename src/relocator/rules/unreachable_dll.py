@@ -49,7 +49,7 @@ not known before. A delayed need is a warning: it fails when a function of the D
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import Format, How, NeedKind, Survey
 from relocator.places import judged, need_place, trail
 
@@ -98,6 +98,7 @@ RULE = Rule(
     Severity.ERROR,
     check,
     (Format.PE,),
-    supersedes=("missing-library", "unbundled-msvc-runtime"),
+    supersedes=("unresolved-delay-load", "missing-library", "unbundled-msvc-runtime"),
     needs_promise=True,
+    containers=EVERYWHERE,
 )

@@ -43,7 +43,7 @@ universal Mach-O files, are told apart.
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import How, Role, Survey, Unreadable
 from relocator.roles import split_name
 
@@ -95,4 +95,4 @@ def _place(file: Unreadable, needed: dict[str, str]) -> str:
     return f"{offset}; {needed[file.path]} needs it" if file.path in needed else offset
 
 
-RULE = Rule("unreadable-binary", "Archive", Severity.ERROR, check, (), by_role=False)
+RULE = Rule("unreadable-binary", "Archive", Severity.ERROR, check, (), by_role=False, containers=EVERYWHERE)

@@ -9,7 +9,6 @@
 - Members that overlap, whose local header contradicts the directory, that are encrypted, compressed by a method that installers do not
   know, damaged, or larger than they claim; bytes before, after or within the archive that belong to no member; an end record that
   counts other members than the directory lists.
-- What installers read and the index refuses: sizes that stand behind a member's bytes (data descriptors), comments of members.
 
 ## Why it matters
 
@@ -32,7 +31,7 @@ Build again. Pack the file that a link points to, or leave it out. Names that di
 ## When it is fine
 
 Names that differ in case alone unpack on Linux (the finding is a warning there); on macOS and Windows one file replaces the other. Bytes
-that belong to no member, data descriptors and comments do no harm to most installers (a warning), but the index refuses the upload.
+that belong to no member do no harm to most installers (a warning), but the index refuses the upload.
 
 ## How it decides
 
@@ -64,7 +63,6 @@ class Fault(NamedTuple):
 
 _PLAIN = "build the wheel again with a build backend that writes plain names"
 _AGAIN = "build or download the wheel again"
-_SEEKABLE = "write the wheel to a file that can be sought in, not to a pipe"
 
 FAULTS = {
     "name": Fault(Severity.ERROR, "has a name that is not safe on every system", _PLAIN),
@@ -81,10 +79,8 @@ FAULTS = {
     "trailing": Fault(Severity.WARNING, "has bytes after the archive", _AGAIN),
     "directory": Fault(Severity.ERROR, "has an archive directory that contradicts itself", _AGAIN),
     "gap": Fault(Severity.WARNING, "is followed by bytes that belong to no member", _AGAIN),
-    "descriptor": Fault(Severity.WARNING, "is written in a way that the index refuses", _SEEKABLE),
-    "comment": Fault(Severity.WARNING, "has a comment, which the index refuses", "build the wheel again without comments"),
 }
-"""By the container's kind of problem. The other kinds are told by malformed-record and unreadable-binary."""
+"""By the container's kind of problem. The other kinds are told by malformed-record, refused-by-index and unreadable-binary."""
 
 
 def check(survey: Survey) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ Whether a library is looked for there, the loads tell; what every Python has loa
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity
 from relocator.model import Format, Survey
 from relocator.search_paths import WRITABLE, Leads, elements, looked_for_at
 
@@ -73,4 +73,5 @@ RULE = Rule(
     repaired_by="repair",
     by_role=False,
     security=True,
+    containers=EVERYWHERE,
 )

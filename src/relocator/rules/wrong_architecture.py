@@ -50,7 +50,7 @@ architectures, fitting one of them is enough here; `missing-slice` asks for all.
 
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity, Where
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.model import Binary, Format, Image, Role, Survey
 from relocator.native import ElfFacts
 from relocator.roles import FORMAT_OF, maps
@@ -122,4 +122,4 @@ def _finding(survey: Survey, binary: Binary, wanted: Format) -> Finding:
     return Finding("wrong-architecture", Severity.ERROR, Certainty.CERTAIN, message, where, help=help_text)
 
 
-RULE = Rule("wrong-architecture", "Architecture", Severity.ERROR, check)
+RULE = Rule("wrong-architecture", "Architecture", Severity.ERROR, check, containers=EVERYWHERE)

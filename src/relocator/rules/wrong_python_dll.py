@@ -125,6 +125,6 @@ RULE = Rule(
     Severity.ERROR,
     check,
     (Format.PE,),
-    supersedes=("missing-library", "unbundled-library"),
+    supersedes=("unresolved-delay-load", "missing-library", "unbundled-library"),
     needs_promise=True,
 )

@@ -20,12 +20,12 @@ _NAMES_INDEX = {True: 62, False: 50}
 
 def debug_size(file: ElfFile) -> int:
     """Return the bytes of the file's debugging sections, compressed ones as they are stored; 0 where the headers make no sense."""
-    total = sum(size for name, size in _sections(file) if name.startswith(_PREFIXES))
+    total = sum(size for name, _, size in sections(file) if name.startswith(_PREFIXES))
     return min(total, len(file.buffer))
 
 
-def _sections(file: ElfFile) -> Iterator[tuple[bytes, int]]:
-    """Yield the start of the name, and the size, of each section that has bytes within the file."""
+def sections(file: ElfFile) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the start of the name, the offset and the size of each section that has bytes within the file."""
     header, shape, buffer = file.header, file.shape, file.buffer
     layout = struct.Struct(shape.order + ("2I8x8x2Q" if shape.wide else "2I8x2I"))
     size, count = header.section_size, header.section_count
@@ -39,7 +39,7 @@ def _sections(file: ElfFile) -> Iterator[tuple[bytes, int]]:
     for place in range(0, size * count, size):
         name, kind, offset, length = layout.unpack_from(raw, place)
         if kind != _SHT_NOBITS and name < names_size and offset + length <= len(buffer):
-            yield _start_of(buffer, names_offset + name), length
+            yield _start_of(buffer, names_offset + name), offset, length
 
 
 def _start_of(buffer: Buffer, offset: int) -> bytes:

@@ -64,7 +64,7 @@ class Glibc(Linker):
         self._environment = process.variable("LD_LIBRARY_PATH")
         self._rpaths: dict[int, tuple[Step, ...]] = {}
         self._hwcaps = _HWCAPS.get(arch, ())
-        if not self.alone and process.promises is not None:
+        if not self.alone and process.promises is not None and process.host is None:
             always = ("libc.so.6", *process.promises.always)
             self.known.update((name, None) for name in always if process.promised(name, arch))
 

@@ -4,13 +4,14 @@ A loader of its own (glibc.py, musl.py, bionic.py) says where it looks and in wh
 by which names a mapped file is known afterwards. Nothing here opens a file.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 from relocator.errors import InternalError
-from relocator.loading import OtherFile, Process, Seen, World, normalise
+from relocator.loading import Host, OtherFile, Process, Seen, World, normalise
 from relocator.model import Binary, Format, How, Image, Load, Needed, Resolution, Tried, Unreadable
 from relocator.native import ElfFacts
 
@@ -48,6 +49,8 @@ class Mapped:
     """What needed it first; None for what was opened by the program itself."""
     opener: str = ""
     """Who opened it, when no need did."""
+    promised: bool = False
+    """It is this machine's copy of a library that the target promises."""
     steps: tuple[Step, ...] | None = None
     """Where its needs are searched; found out at its first one."""
     resolutions: list[Resolution] = field(default_factory=list)
@@ -119,19 +122,20 @@ class Linker(ABC):
     def load(self) -> Load:
         """Map what Python opens first and then the root, each with all that it needs; return the root's part."""
         if not self.alone:
-            self.main = self._open_path(self.process.executable, "the program")
+            self.main = self._open_path(self.process.executable, "the program", preload=True)
             for path in self.process.loaded:
                 self._open_path(path, _PYTHON)
         root = self._files.get(self.root.path) or self._map(self.root, self.root.path, None)
         if self.alone:
             self.main = root
+            self._preload(root)
         self._follow()
         scope = _breadth_first(root)
         order = tuple(mapped.binary.path for mapped in scope)
         resolutions = tuple(resolution for mapped in scope for resolution in mapped.resolutions)
         return Load(self.root.path, self.arch, self.name, order, resolutions)
 
-    def _open_path(self, path: str, opener: str) -> Mapped | None:
+    def _open_path(self, path: str, opener: str, preload: bool = False) -> Mapped | None:
         """Open a file by absolute path with its whole tree; a file that cannot be mapped is no part of the process.
 
         One whose own needs are missing stays: whether they are brought by another distribution is not known here.
@@ -142,8 +146,19 @@ class Linker(ABC):
         mapped = self._files.get(seen.path)
         if mapped is None:
             mapped = self._map(seen, normalise(path), None, opener=opener)
+            if preload:
+                self.main = mapped
+                self._preload(mapped)
             self._follow()
         return mapped
+
+    def _preload(self, main: Mapped) -> None:
+        """Map what LD_PRELOAD names right after the program; what cannot be found is passed over, as the loaders do."""
+        for name in re.split("[: ]+", self.process.variable("LD_PRELOAD").strip(": ")):
+            found = self._find(main, name, [])[1] if name else None
+            if found is not None:
+                found.opener = found.opener or "LD_PRELOAD"
+                main.children.append(found)
 
     def _map(self, binary: Binary, path: str, parent: Mapped | None, requested: str = "", opener: str = "") -> Mapped:
         image = image_of(binary, self.arch)
@@ -210,7 +225,7 @@ class Linker(ABC):
             return How.PROMISED, None
         via = f"already loaded: {mapped.opener}" if mapped.opener else "already loaded"
         trail.append(Tried(mapped.binary.path, via, "found"))
-        return self._how(mapped.binary), mapped
+        return self._how(mapped), mapped
 
     def _look(self, path: str, via: str, trail: list[Tried], quiet: bool = False, ends: str = _ENDS) -> Verdict:
         """Look at one place and write it down; where the file is final, `ends` is added to why."""
@@ -237,21 +252,37 @@ class Linker(ABC):
             mapped = self._map(binary, path, importer, requested)
         else:
             self.register(mapped, requested)
-        return self._how(binary), mapped
+        return self._how(mapped), mapped
 
     def _last_resorts(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
         """Ask the platform, then look into the directories that the user named."""
         excluded = self.without_defaults(importer)
-        trail.append(Tried(name, "default directories", excluded or self._promise(name)))
-        if not excluded and self.process.promised(name, self.arch):
-            self.known.setdefault(name, None)
-            return How.PROMISED, None
+        host = None if excluded else self.process.host
+        promised = not excluded and self.process.promised(name, self.arch)
+        for path, via in self._host_places(host, name) if host else ():
+            verdict = self._look(path, via, trail, quiet=True, ends="")
+            if verdict.binary is not None:
+                _, mapped = self._take(verdict.binary, path, name, importer)
+                mapped.promised = promised
+                return self._how(mapped), mapped
+        if host is not None and (self.process.target.local or not promised):
+            trail.append(Tried(name, "this machine's default directories", "absent"))
+        else:
+            trail.append(Tried(name, "default directories", excluded or self._promise(name)))
+            if promised:
+                self.known.setdefault(name, None)
+                return How.PROMISED, None
         for folder in self.process.search:
             path = normalise(f"{folder}/{name}")
             verdict = self._look(path, f"--search {folder}", trail, ends="")
             if verdict.binary is not None:
                 return self._take(verdict.binary, path, name, importer)
         return How.MISSING, None
+
+    def _host_places(self, host: Host, name: str) -> Iterator[tuple[str, str]]:
+        """Yield where this machine's loader looks by itself, and by which rule."""
+        yield from ((path, "ld.so.cache") for path in host.named(name))
+        yield from ((f"{folder}/{name}", "default directories") for folder in host.directories)
 
     def _promise(self, name: str) -> str:
         if name not in self._promises:
@@ -268,9 +299,10 @@ class Linker(ABC):
             return self.foreign(facts_of(seen.images[0]))
         return Verdict("found", seen)
 
-    def _how(self, binary: Binary) -> How:
+    def _how(self, mapped: Mapped) -> How:
+        binary = mapped.binary
         if not binary.owner:
-            return How.OUTSIDE
+            return How.PROMISED if mapped.promised else How.OUTSIDE
         return How.BUNDLED if binary.owner == self.root.owner else How.PROVIDED
 
 

@@ -43,19 +43,9 @@ class Symbol(NamedTuple):
 
 def second_reading(data: bytes) -> Reading | None:
     """Return what pyelftools reads, or else LIEF; None when neither can read the file or LIEF is not installed."""
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415  reading does not need it
-    from elftools.construct.core import ConstructError  # noqa: PLC0415
-
     try:
         found = _by_pyelftools(data)
-    except (
-        ELFError,
-        ConstructError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        AssertionError,
-    ):  # it has no error of its own for some damage
+    except _pyelftools_errors():
         found = None
     return found if found is not None else _by_lief(data)
 

@@ -1,5 +1,6 @@
 """macOS: Mach-O files, dyld, and what the system promises."""
 
+from relocator.backends.macos.constants import constants
 from relocator.backends.macos.load import load
 from relocator.backends.macos.promises import promises
 from relocator.backends.macos.read import read, recognises
@@ -7,4 +8,4 @@ from relocator.model import Format
 
 FORMAT = Format.MACHO
 
-__all__ = ["FORMAT", "load", "promises", "read", "recognises"]
+__all__ = ["FORMAT", "constants", "load", "promises", "read", "recognises"]

@@ -166,7 +166,7 @@ class _Session:
             return "already loaded", self._how(self.loaded[seen.path]), self.loaded[seen.path]
         image = seen.image(self.arch) if isinstance(seen, Binary) else None
         refusal = _refusal(seen, image, self.platform)
-        if seen is None and not place.name.startswith((PREFIX, *self.process.search)):
+        if seen is None and self.process.host is None and not place.name.startswith((PREFIX, *self.process.search)):
             refusal = "not promised"  # what lies on the user's machine is not looked at
         if refusal or image is None or not isinstance(seen, Binary):
             return refusal, How.MISSING, None

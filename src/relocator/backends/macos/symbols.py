@@ -9,7 +9,7 @@ Specification: <mach-o/loader.h> (BIND_*, EXPORT_SYMBOL_FLAGS_*), <mach-o/fixup-
 """
 
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -89,7 +89,7 @@ class MachOSymbols:
 
     def references(self) -> References:
         """Return the names that dyld must bind: neither weak nor unused, and not those that only coalesce."""
-        names = dict(_SPECIAL)
+        names = {ordinal: name for ordinal, name in _SPECIAL.items() if name != "<weak>"}
         names.update(enumerate(self.libraries, 1))
         found, keys = [], []
         positions: dict[str, int] = {}
@@ -100,13 +100,18 @@ class MachOSymbols:
                 keys.append(positions.setdefault(names[ordinal], len(positions)))
         return References(tuple(found), tuple(keys), tuple((b"", library) for library in positions))
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names are wanted."""
-        return [export for export in self.exports() if export.name in wanted]
+        names = _split(self.exported, self.export_flags)
+        return list(self._offered(index for index, name in enumerate(names) if name in wanted))
 
     def preemptible(self) -> References:
         """Return nothing: an image refers to its own symbols without their names."""
         return References()
+
+    def unique(self) -> list[Export]:
+        """Return nothing: ELF alone has such a binding."""
+        return []
 
     def _imports(self) -> Iterator[Import]:
         names = dict(_SPECIAL)
@@ -116,10 +121,14 @@ class MachOSymbols:
             yield Import(name, names.get(ordinal, ""), weak=bool(flags & _WEAK), used=not flags & _UNUSED)
 
     def _exports(self) -> Iterator[Export]:
-        forwards = dict(self.forwards)
-        for index, (name, flags) in enumerate(zip(_split(self.exported, self.export_flags), self.export_flags, strict=True)):
+        return self._offered(range(len(self.export_flags)))
+
+    def _offered(self, indexes: Iterable[int]) -> Iterator[Export]:
+        forwards, names = dict(self.forwards), _split(self.exported, self.export_flags)
+        for index in indexes:
+            flags = self.export_flags[index]
             data = flags & _EXPORT_KIND == _THREAD_LOCAL
-            yield Export(name, weak=bool(flags & _EXPORT_WEAK), data=data, forward=forwards.get(index, ""))
+            yield Export(names[index], weak=bool(flags & _EXPORT_WEAK), data=data, forward=forwards.get(index, ""))
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.libraries, self.imported, self.import_info, self.exported, self.export_flags, self.forwards)

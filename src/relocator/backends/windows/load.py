@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from relocator.backends.windows.promises import is_api_set, is_known_dll, is_loaded_with_python, is_python_library
 from relocator.backends.windows.search import CPYTHON, Kind, Place, places_of, replaces_flags, standard_places
-from relocator.loading import OtherFile, Process, Seen, World, normalise
+from relocator.loading import Host, OtherFile, Process, Seen, World, normalise
 from relocator.model import Binary, Format, How, Image, Load, Needed, NeedKind, Resolution, Tried, Unreadable
 from relocator.native import PeFacts
 
@@ -193,6 +193,8 @@ class _Session:
         return _Answer((Tried(name, via, "promised by " + (self.process.target.tag or "Windows")),), How.PROMISED)
 
     def _in_place(self, name: str, place: Place, later: tuple[Place, ...]) -> _Answer:
+        if place.kind == Kind.SYSTEM and self.process.host is not None:
+            return self._on_host(name, place, self.process.host)
         if place.kind == Kind.SYSTEM:
             return self._promise(name, place.via) if self._is_system(name) else _Answer((Tried(name, place.via, "not promised"),))
         answer = self._at(_joined(place.folder, name), place) if place.folder else _Answer((Tried(name, place.via, "not known"),))
@@ -202,6 +204,17 @@ class _Session:
         if place.kind == Kind.ADDED and found:
             return answer._replace(tried=(*self._rivals(name, answer, later), *answer.tried))
         return answer
+
+    def _on_host(self, name: str, place: Place, host: Host) -> _Answer:
+        """Answer by this machine's System32; what it lacks and Windows promises is there only for a target that a tag names."""
+        promised = self._is_system(name)
+        for folder in host.directories:
+            answer = self._at(_joined(folder, name), place)
+            if answer.how != How.MISSING or answer.ends:
+                return answer._replace(how=How.PROMISED) if promised and answer.how == How.OUTSIDE else answer
+        if promised and not self.process.target.local:
+            return self._promise(name, place.via)
+        return _Answer((Tried(name, place.via, "absent"),))
 
     def _is_beside_python(self, name: str) -> bool:
         return not self.alone and self.process.promises is not None and name.casefold() in self.process.promises.always

@@ -7,7 +7,7 @@ Specification: Microsoft's PE format, "The .edata Section", "The .idata Section"
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -74,7 +74,9 @@ class PeSymbols:
     def references(self) -> References:
         """Return the imports without which the image does not load, those by ordinal as b"#12"; delayed ones are not among them."""
         names = iter(self.imported.split(b"\0"))
-        found, keys, sources = [], [], []
+        found: list[bytes] = []
+        keys: list[int] = []
+        sources: list[tuple[bytes, str]] = []
         for needed, size, numbered in self.tables:
             ordinals = dict(numbered)
             own = [b"#%d" % ordinals[i] if i in ordinals else name for i, name in zip(range(size), names)]
@@ -84,10 +86,10 @@ class PeSymbols:
                 sources.append((b"", needed.name))
         return References(tuple(found), tuple(keys), tuple(sources))
 
-    def defines(self, wanted: Set[bytes]) -> list[Export]:
+    def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names, or whose ordinals as b"#12", are wanted; an export may appear as both."""
         found = []
-        for export in self.exports():
+        for export in self._exports():
             if export.name in wanted:
                 found.append(export)
             number = b"#%d" % (export.ordinal or 0)
@@ -98,6 +100,10 @@ class PeSymbols:
     def preemptible(self) -> References:
         """Return nothing: an image refers to its own symbols without their names."""
         return References()
+
+    def unique(self) -> list[Export]:
+        """Return nothing: ELF alone has such a binding."""
+        return []
 
     def _imports(self) -> Iterator[Import]:
         names = iter(self.imported.split(b"\0"))

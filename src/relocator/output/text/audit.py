@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from relocator.findings import Certainty, Failure, Finding, Report, Where
+from relocator.findings import Certainty, Failure, Finding, Report, Suppressed, Where
 from relocator.paint import View, counted, printable, shortened
 
 PLACES = 4
@@ -30,7 +30,8 @@ def _report(report: Report, view: View) -> str:
     if view.quiet:
         return verdict
     blocks = [_group(group, view) for group in _groups(report.findings)]
-    return "\n\n".join([*([subject] if blocks else []), *blocks, f"{verdict}\n  {_checked(report)}"])
+    first = f"{subject}: {printable(report.about)}; judged for {printable(report.target or 'no target')}" if report.about else subject
+    return "\n\n".join([*([first] if blocks or report.about else []), *blocks, f"{verdict}\n  {_checked(report)}"])
 
 
 def _key(finding: Finding) -> tuple[int, str, str, int]:
@@ -154,8 +155,13 @@ def _checked(report: Report) -> str:
     if checked.unjudged and checked.binaries:
         text += f"\n  {counted(len(checked.unjudged), 'rule')} did not run, because they need a target"
     if report.suppressed:
-        text += f"\n  {counted(len(report.suppressed), 'finding')} suppressed"
+        text += f"\n  {counted(len(report.suppressed), 'finding')} suppressed: {_by(report.suppressed)}"
     return text
+
+
+def _by(suppressed: Iterable[Suppressed]) -> str:
+    """Return "2 by configuration, 1 by baseline"."""
+    return ", ".join(f"{number:,} by {by}" for by, number in sorted(Counter(item.by for item in suppressed).items()))
 
 
 def _binaries(binaries: int, images: int) -> str:

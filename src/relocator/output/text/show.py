@@ -51,7 +51,9 @@ def _profile(profile: Profile, view: View) -> str:
 
 def _tags(profile: Profile, view: View) -> list[str]:
     facts, computed = profile.container, profile.computed
-    lines = []
+    lines = [f"  {printable(facts.origin)}"] if facts.origin else []
+    if facts.kind == "environment":
+        lines.append(f"  {counted(len(facts.distributions), 'distribution')}, {_with_binaries(profile)} of them with binaries")
     if profile.target.tag:
         own = set(profile.target.tag.split(".")) <= set(platform_names(facts.tags or facts.declared_tags or ()))
         word = "tagged" if own else "judged for"
@@ -65,6 +67,11 @@ def _tags(profile: Profile, view: View) -> list[str]:
         reasons = _count_by((_reason(blocker), blocker.member) for blocker in computed.blockers if blocker.tag == tag)
         lines += _labelled(f"what prevents {tag}", reasons, view)
     return lines
+
+
+def _with_binaries(profile: Profile) -> int:
+    owners = {binary.owner for binary in profile.binaries}
+    return len({distribution.name for distribution in profile.container.distributions} & owners)
 
 
 def _reason(blocker: Blocker) -> str:

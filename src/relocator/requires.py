@@ -1,0 +1,49 @@
+"""What a distribution asks for, and what that asks for in turn."""
+
+from collections.abc import Iterator
+
+from relocator.model import FOLDER_OWNER, Distribution, Survey
+from relocator.metadata import distribution_of
+
+
+def named(survey: Survey, name: str) -> Iterator[Distribution]:
+    """Yield the distributions of an owner's name: two when conda and pip have each installed it."""
+    return (distribution for distribution in survey.container.distributions if distribution.name == name)
+
+
+def requires(survey: Survey, user: str, provider: str) -> bool:
+    """Tell whether the distribution `user` names `provider` in Requires-Dist, or something present that does, however far.
+
+    Extras and markers are not judged: a requirement that might count counts. True where there is nothing to judge by: files without a
+    distribution, and one distribution itself.
+    """
+    if user == provider or FOLDER_OWNER in (user, provider) or not user or not provider:
+        return True
+    if "requires" not in survey.memo:
+        survey.memo["requires"] = _graph(survey)
+    graph: dict[str, frozenset[str]] = survey.memo["requires"]
+    return normal(provider) in _reached(graph, normal(user))
+
+
+def _graph(survey: Survey) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for distribution in survey.container.distributions:
+        key = normal(distribution.name)
+        found[key] = found.get(key, frozenset()) | {name for text in distribution.requires if (name := distribution_of(text))}
+    return found
+
+
+def _reached(graph: dict[str, frozenset[str]], start: str) -> set[str]:
+    seen, left = {start}, [start]
+    while left:
+        new = graph.get(left.pop(), frozenset()) - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name as the packaging standards compare it (PEP 503)."""
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  only where there is something to judge
+
+    return canonicalize_name(name)
