@@ -5,6 +5,7 @@ library, of which we know the symbol versions and not the symbols), Python has i
 looks is told in `elf`, `two_level` and `by_name`; here is what they share.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ def _missing(survey: Survey) -> Iterator[Missing]:
     done: set[tuple[int, tuple[int, ...]]] = set()
     for path, load in loads_that_count(survey):
         node = index.numbers.get((path, load.arch))
-        if node is None or not index.nodes[node][0].owner:
+        if node is None or not index.nodes[node][0].owner or _for_another_python(survey, load.root):
             continue
         context = index.context(load)
         answers = _BIND[index.nodes[node][1].format](context, node)
@@ -90,6 +91,13 @@ def _missing(survey: Survey) -> Iterator[Missing]:
         if (node, unbound) not in done:
             done.add((node, unbound))
             yield from _grouped(index, context, node, unbound, told)
+
+
+def _for_another_python(survey: Survey, root: str) -> bool:
+    """Tell whether the interpreter of an environment never looks for a module, since its file name bears the tag of another CPython."""
+    tag = re.search(r"\.(?:cpython-|cp)(\d+)t?-[^/]*$", root)
+    pythons = [python for python in survey.target.pythons if python.startswith("cp")]
+    return tag is not None and survey.container.kind == "environment" and bool(pythons) and f"cp{tag[1]}" not in pythons
 
 
 def _grouped(

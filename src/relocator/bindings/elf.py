@@ -10,7 +10,8 @@ do_lookup_x):
 
 A symbol that is not global to its file (local, hidden, internal) is never found; a protected one is found by others, and its own file does
 not look for it. musl compares no versions and passes over hidden ones (ldso/dynlink.c, find_sym). Objects that an earlier load brought were
-bound in that load's scope: each load is told as if it came first.
+bound in that load's scope: each load is told as if it came first. A unique symbol (STB_GNU_UNIQUE) is in truth the process's first,
+whichever load brought it. glibc aborts over a version asked of a file without any version table (DT_VERSYM); here it has the symbol.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def bind(context: Context, node: int) -> list[int]:
     image = index.nodes[node][1]
     symbolic = isinstance(image.native, ElfFacts) and image.native.symbolic and context.load.loader == "glibc"
     relevant = index.relevant(node)
-    scope = [number for number in ([] if symbolic else []) + list(context.scope) if number in relevant]
+    scope = [number for number in ([node] if symbolic else []) + list(context.scope) if number in relevant]
     key = node, context.load.loader, tuple(scope)
     if key not in index.memo:
         index.memo[key] = _looked_up(context, node, scope)

@@ -34,7 +34,7 @@ def takeovers(survey: Survey) -> Iterator[Takeover]:
     for index, node, own, context in _suspicious(survey):
         for name, version, loser in _meant(index, node, own, context):
             winner = _winner(index, context, name, version)
-            if winner is not None and winner != loser and _apart(index, winner, loser) and _strong(index, name, winner, loser):
+            if winner is not None and _apart(index, winner, loser) and _strong(index, name, winner, loser):
                 names, importers = found.setdefault((winner, loser), ({}, {}))
                 names[name] = None
                 importers[node] = None

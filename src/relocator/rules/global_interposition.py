@@ -62,7 +62,7 @@ def check(survey: Survey) -> Iterator[Finding]:
             "loses symbols to a file in the global scope" if one.is_global else "loses symbols to a file that is loaded before it",
             Where(one.loser.member, one.arch, "symbol", None, "", names[0], more(names[1:])),
             _related(one),
-            f"hide the symbols of {one.loser.path.rpartition('/')[2]}, or link it with -Wl,-Bsymbolic",
+            _help(one),
         )
 
 
@@ -70,6 +70,12 @@ def _related(one: Takeover) -> tuple[Where, ...]:
     users = [binary.member for binary in one.importers if binary.path != one.loser.path]
     winner = Where(one.winner.member, one.arch, label=f"takes them over{f', of {one.winner.owner}' if one.winner.owner else ''}")
     return (winner, *(Where(member, one.arch, label="uses them") for member in users[:1]))
+
+
+def _help(one: Takeover) -> str:
+    if one.loser.owner:
+        return f"hide the symbols of {one.loser.path.rpartition('/')[2]}, or link it with -Wl,-Bsymbolic"
+    return f"hide the symbols of {one.winner.path.rpartition('/')[2]}: -Wl,--exclude-libs,ALL"
 
 
 RULE = Rule("global-interposition", "Symbols", Severity.WARNING, check, (Format.ELF,), containers=("environment",))
