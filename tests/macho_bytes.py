@@ -1,5 +1,6 @@
 """A tiny Mach-O writer for what no linker at hand writes: other byte orders, rare commands, hostile tables."""
 
+import hashlib
 import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -100,12 +101,14 @@ def with_tables(commands: Iterable[bytes], tables: Mapping[str, bytes], shape: S
     return whole.ljust(start, b"\0") + data
 
 
-def fat(slices: Iterable[tuple[int, int, bytes]], wide: bool = False) -> bytes:
+def fat(slices: Iterable[tuple[int, int, bytes]], wide: bool = False, alignment: int = 0) -> bytes:
+    """A universal file; slices lie at multiples of 2^alignment."""
     listed = list(slices)
     offset = 8 + len(listed) * (32 if wide else 20)
     head, body = struct.pack(">2I", 0xCAFEBABF if wide else 0xCAFEBABE, len(listed)), b""
     for cpu_type, cpu_subtype, data in listed:
-        layout, more = (">2I2Q2I", (0, 0)) if wide else (">5I", (0,))
+        layout, more = (">2I2Q2I", (alignment, 0)) if wide else (">5I", (alignment,))
+        body += bytes(-(offset + len(body)) % (1 << alignment))
         head += struct.pack(layout, cpu_type, cpu_subtype, offset + len(body), len(data), *more)
         body += data
     return head + body
@@ -148,3 +151,61 @@ def chained(form: int, imports: Iterable[tuple[int, bool, bytes]], order: str = 
         names += name + b"\0"
     count = len(entries) // {1: 4, 2: 8, 3: 16}[form]
     return struct.pack(order + "7I", 0, 28, 32, 32 + len(entries), count, form, 0) + b"\0" * 4 + entries + names
+
+
+def blob(magic: int, body: bytes) -> bytes:
+    """One blob of a code signature."""
+    return struct.pack(">2I", magic, 8 + len(body)) + body
+
+
+def super_blob(blobs: Mapping[int, bytes]) -> bytes:
+    """A code signature of these blobs by slot."""
+    place, index = 12 + 8 * len(blobs), b""
+    for slot, one in blobs.items():
+        index += struct.pack(">2I", slot, place)
+        place += len(one)
+    return struct.pack(">3I", 0xFADE0CC0, place, len(blobs)) + index + b"".join(blobs.values())
+
+
+def code_directory(
+    data: bytes, special: Mapping[int, bytes], *, algorithm: str = "sha256", flags: int = 0, bits: int = 12, team: bytes = b""
+) -> bytes:
+    """A CodeDirectory over all of `data`; `special` are the blobs by slot that it vouches for."""
+    kind, width = {"sha1": (1, 20), "sha256": (2, 32), "sha384": (4, 48)}[algorithm]
+    name, last = b"com.example.demo\0" + team, max(special, default=0)
+    hashes = 96 + len(name) + last * width
+    digest = [hashlib.new(algorithm, data[start : start + (1 << bits)]).digest() for start in range(0, len(data), 1 << bits)]
+    slots = [hashlib.new(algorithm, special[slot]).digest() if slot in special else bytes(width) for slot in range(last, 0, -1)]
+    head = struct.pack(">7I4BI", 0x20500, flags, hashes, 96, last, len(digest), len(data), width, kind, 0, bits, 0)
+    more = struct.pack(">3IQ3Q2I", 0, 96 + 17 if team else 0, 0, 0, 0, 0x1000, 0, 0xB0000, 0)
+    return blob(0xFADE0C02, head + more + name + b"".join(slots) + b"".join(digest))
+
+
+def signed(
+    data: bytes, certificate: bytes = b"", *, algorithms: Iterable[str] = ("sha256",), bits: int = 12, entitlements: bytes = b""
+) -> bytes:
+    """A thin little-endian 64-bit file whose linker's signature is replaced by one of `codesign`'s; a certificate makes it a real one."""
+    data, places = bytes(data), {}
+    offset = 32
+    for _ in range(struct.unpack_from("<I", data, 16)[0]):
+        number, size = struct.unpack_from("<2I", data, offset)
+        places[number, data[offset + 8 : offset + 18]] = offset
+        offset += size
+    command = next(place for (number, _), place in places.items() if number == 0x1D)
+    segment_at = places[0x19, b"__LINKEDIT"]
+    (start,) = struct.unpack_from("<I", data, command + 8)
+    special = {2: blob(0xFADE0C01, bytes(4)), **({5: blob(0xFADE7171, entitlements)} if entitlements else {})}
+    room = len(super_blob(_signature(data[:start], special, certificate, algorithms, bits))) + 64
+    copy = bytearray(data[:start])
+    (linkedit,) = struct.unpack_from("<Q", copy, segment_at + 40)
+    struct.pack_into("<I", copy, command + 12, room)
+    struct.pack_into("<Q", copy, segment_at + 48, start + room - linkedit)
+    struct.pack_into("<Q", copy, segment_at + 32, -(-(start + room - linkedit) // 0x4000) * 0x4000)
+    return bytes(copy) + super_blob(_signature(bytes(copy), special, certificate, algorithms, bits)).ljust(room, b"\0")
+
+
+def _signature(data: bytes, special: Mapping[int, bytes], certificate: bytes, algorithms: Iterable[str], bits: int) -> dict[int, bytes]:
+    flags, team = (0x10000, b"TEAM123456\0") if certificate else (0x2, b"")
+    slots = (0, *range(0x1000, 0x1005))
+    directories = [code_directory(data, special, algorithm=one, flags=flags, bits=bits, team=team) for one in algorithms]
+    return {**dict(zip(slots, directories, strict=False)), **special, 0x10000: blob(0xFADE0B01, certificate)}

@@ -67,7 +67,8 @@ def test_an_ignored_rule_is_suppressed_and_not_replaced(wheel: Path) -> None:
     rules = {finding.rule for finding in whole.findings}
     (without,), _ = api.audit(wheel, ignore=sorted(rules))
     assert without.findings == ()
-    assert set(without.suppressed) == set(whole.findings)
+    assert {item.finding for item in without.suppressed} == set(whole.findings)
+    assert {item.by for item in without.suppressed} == {"--ignore"}
 
 
 def test_a_selected_rule_runs_alone(wheel: Path) -> None:

@@ -16,14 +16,30 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "words",
         "values and tables that know nothing of files, loaders or rules",
-        frozenset({"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint", "policy"}),
+        frozenset(
+            {"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint", "policy"}
+        ),
     ),
     (
         "edges",
         "what reads one format, one archive, one kind of text",
         frozenset(
             {
-                *("backends", "containers", "archives", "archive_tools", "distributions", "editable", "files", "inflating", "layouts", "lock_files", "metadata", "records"),
+                *(
+                    "backends",
+                    "containers",
+                    "archives",
+                    "archive_tools",
+                    "distributions",
+                    "editable",
+                    "files",
+                    "inflating",
+                    "layouts",
+                    "lock_files",
+                    "ownership",
+                    "metadata",
+                    "records",
+                ),
                 *("literals", "python_sources", "source_values", "world", "configuration", "toml_places", "baseline"),
             }
         ),
@@ -31,7 +47,27 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "shared thought",
         "what several rules, outputs or commands want to know of a Survey, and the making of the Survey",
-        frozenset({"platform_tags", "tags", "demands", "bindings", "processes", "reading", "wheel_choice", "locks", "roles", "survey", "places", "search_paths", "facts", "python_abi", "meeting", "families", "requires"}),
+        frozenset(
+            {
+                "platform_tags",
+                "tags",
+                "demands",
+                "bindings",
+                "processes",
+                "reading",
+                "wheel_choice",
+                "locks",
+                "roles",
+                "survey",
+                "places",
+                "search_paths",
+                "facts",
+                "python_abi",
+                "meeting",
+                "families",
+                "requires",
+            }
+        ),
     ),
     ("thought", "pure functions over a Survey", frozenset({"rules", "audit"})),
     ("view", "a value to text, no thought of its own", frozenset({"output"})),

@@ -1,6 +1,7 @@
 """Which symbol binds to whom: decision tables, and a slow second implementation."""
 
 import dataclasses
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from builders import MACOS, SITE, WINDOWS, binary, elf, macho, pe, survey, symbo
 from conftest import FIXTURES
 from linked import lib, linked, module
 from relocator.backends import identify
+from relocator.backends.linux.symbols import ElfSymbols
 from relocator.backends.windows.promises import promises as windows
 from relocator.bindings import PLATFORM, PYTHON, UNBOUND, UNDECIDED, bound, definers, missing
 from relocator.bindings.likeness import nearest, string_abi, twin
@@ -231,6 +233,14 @@ def test_each_missing_symbol_is_told_once_whatever_the_number_of_loads() -> None
     assert (item.importer.member, item.names, item.load.root) == ("demo/liba.so", (b"gone", b"lost"), roots[0].path)
 
 
+def test_what_another_load_lacks_besides_is_told_without_repeating() -> None:
+    shared = lib("demo/liba.so", table=symbols([b"gone", b"lost"]))
+    full = module("liba.so", "libb.so", member="demo/_one.so", rpath="$ORIGIN")
+    bare = module("liba.so", member="demo/_two.so", rpath="$ORIGIN")
+    found = missing(linked(full, bare, shared, offering("libb.so", b"gone")))
+    assert [(item.names, item.load.root) for item in found] == [((b"lost",), full.path), ((b"gone",), bare.path)]
+
+
 def test_a_file_that_fails_only_when_it_is_opened_alone_is_no_fault() -> None:
     shared = lib("demo/liba.so", table=symbols([b"f"]))
     found = linked(core("liba.so", "libb.so", imports=[]), shared, offering("libb.so", b"f"))
@@ -317,6 +327,46 @@ def test_the_lean_accessors_say_what_imports_and_exports_say(path: Path) -> None
         assert table.defines(half) == [one for one in table.exports() if one.name in half]
         assert table.unique() == [one for one in table.exports() if one.unique]
         assert set(table.preemptible().names) <= {one.name for one in table.exports()}
+
+
+GLOBAL, WEAK, LOCAL, UNIQUE, FUNCTION, PROTECTED = 1, 2, 0, 10, 2, 3
+ROWS = [
+    (b"", LOCAL, 0, 0, 0, 0),
+    (b"wanted", GLOBAL, 0, 0, 3, 1),
+    (b"unused", GLOBAL, 0, 0, 1, 0),
+    (b"weak", WEAK, 0, 0, 1, 1),
+    (b"own", GLOBAL, 0, 1, 2, 1),
+    (b"newer", GLOBAL, 0, 1, 4, 0),
+    (b"guarded", GLOBAL, PROTECTED, 1, 1, 1),
+    (b"single", UNIQUE, 0, 1, 1, 0),
+]
+"""Name, binding, visibility, section, DT_VERSYM entry, whether a relocation refers to it."""
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("big_endian", [True, False])
+def test_the_columns_of_an_elf_table(wide: bool, big_endian: bool) -> None:
+    order, strings, table = ">" if big_endian else "<", b"\0", b""
+    for name, binding, other, section, _, _ in ROWS:
+        offset = len(strings) if name else 0
+        strings += name + b"\0" if name else b""
+        info, value = binding << 4 | FUNCTION, 0x1000 * section
+        table += struct.pack(order + "IBBHQQ", offset, info, other, section, value, 0) if wide else b""
+        table += b"" if wide else struct.pack(order + "IIIBBH", offset, value, 0, info, other, section)
+    versym = struct.pack(f"{order}{len(ROWS)}H", *(row[4] for row in ROWS))
+    used = bytes(row[5] for row in ROWS)
+    defined, asked = ((2, b"V1"), (4, b"V2")), ((3, b"W1", "libw.so"),)
+    symbols_of = ElfSymbols(wide, big_endian, table, strings, used, versym, defined, asked)
+    assert symbols_of.references() == References((b"wanted",), (0,), ((b"W1", "libw.so"),))
+    assert symbols_of.preemptible() == References((b"own",), (0,), ((b"V1", ""),))
+    assert [one.name for one in symbols_of.unique()] == [b"single"]
+    offers = symbols_of.defines({b"own", b"newer", b"guarded", b"wanted"})
+    assert [(one.name, one.version, one.first) for one in offers] == [
+        (b"own", b"V1", True),
+        (b"newer", b"V2", False),
+        (b"guarded", b"", False),
+    ]
+    assert offers == [one for one in symbols_of.exports() if one.name != b"single"]
 
 
 def test_a_file_without_symbols_has_none() -> None:

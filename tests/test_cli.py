@@ -7,42 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import builders as b
-from conftest import FIXTURES
+from conftest import FIXTURES, Result, Run
 from relocator import __version__, api, cli
 from relocator.errors import ContainerError
 from relocator.findings import Certainty, Checked, Finding, Report, Severity, Where
 
 MAC = "cp312-cp312-macosx_11_0_arm64"
 HOSTILE = "evil\x1b[2Jgnp"
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs the command in this process."""
-    for name in ("NO_COLOR", "FORCE_COLOR", "RELOCATOR_TRACEBACK"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: object, stdin: bytes = b"") -> Result:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Result(code, out, err)
-
-    return call
 
 
 def process(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from relocator.knowledge import host_libraries, matches, providers, retired_sonames, slim_libraries, stable_abi, windows_versions
+from relocator.knowledge import families, host_libraries, matches, providers, retired_sonames, slim_libraries, stable_abi, windows_versions
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,6 +79,7 @@ def test_a_star_stands_for_any_text() -> None:
         "backends/linux/promises.json",
         "knowledge/providers.json",
         "knowledge/host_libraries.json",
+        "knowledge/families.json",
         "knowledge/retired_sonames.json",
         "knowledge/stable_abi.json",
         "knowledge/windows_versions.json",
@@ -100,7 +101,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("module", ["providers", "system_libraries"])
+@pytest.mark.parametrize("module", ["families", "providers", "system_libraries"])
 def test_the_tables_kept_by_hand_are_what_their_script_writes(module: str) -> None:
     driver = script("update_knowledge")
     for name, facts in script(f"knowledge/{module}").facts().items():
@@ -182,3 +183,41 @@ def test_which_windows_a_python_needs() -> None:
         "Windows 10",
         "Windows 11.7",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"__kmpc_fork_call", "omp_get_max_threads", "GOMP_parallel", "_vcomp_fork"}, {"OpenMP": "LLVM's or Intel's"}),
+        ({"omp_get_max_threads", "GOMP_parallel"}, {"OpenMP": "GNU's"}),
+        ({"omp_get_max_threads", "_vcomp_fork"}, {"OpenMP": "Microsoft's"}),
+        ({"omp_get_max_threads", "kmp_get_affinity"}, {}),
+        ({"scipy_openblas_get_config64_"}, {"BLAS": "OpenBLAS"}),
+        ({"qVersion"}, {"Qt": ""}),
+        ({"H5open", "sqlite3_libversion"}, {"HDF5": "", "SQLite": ""}),
+    ],
+)
+def test_families_are_told_by_what_a_library_exports(names: set[str], expected: dict[str, str]) -> None:
+    exports = frozenset(name.encode() for name in names)
+    assert {variant.family: variant.name for variant in families.variants() if variant.fits(exports)} == expected
+
+
+def test_what_copies_do_to_each_other_is_said_of_families_that_exist() -> None:
+    table = json.loads((ROOT / "src/relocator/knowledge/families.json").read_text(encoding="utf-8"))
+    assert set(table["apart"]) < set(families.family_names())
+    assert {entry["severity"] for entry in table["apart"].values()} <= {"warning", "note"}
+
+
+@pytest.mark.parametrize(
+    ("library", "major"),
+    [
+        ("libcudart.so.11.0", 11),
+        ("libcublas.so.12", 12),
+        ("CUDART64_110.DLL", 11),
+        ("libnvJitLink.so.13", 13),
+        ("libcuda.so.1", None),
+        ("libcusparse.so.12", None),
+    ],
+)
+def test_names_tell_the_cuda_toolkit_where_they_belong_to_one(library: str, major: int | None) -> None:
+    assert families.cuda_major(library) == major

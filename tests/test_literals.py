@@ -1,6 +1,7 @@
 """String literals: where each format keeps them, what counts as one, and that nothing hostile makes the search long."""
 
 import dataclasses
+import itertools
 import random
 import struct
 from pathlib import Path
@@ -11,10 +12,13 @@ import elf_bytes
 import macho_bytes
 import pe_bytes
 from builders import elf, macho, pe, symbols, wheel
+from conftest import FIXTURES
+from mutants import looked_at, mutants, survive
 from relocator import literals
-from relocator.backends import linux, macos, windows
+from relocator.backends import identify, linux, macos, windows
 from relocator.buffer import Buffer
 from relocator.containers import open_container
+from relocator.errors import UnreadableBinary
 from relocator.literals import LONGEST, MOST, find_literals, searches
 from relocator.model import Image
 from relocator.survey import take_surveys
@@ -221,3 +225,31 @@ def test_a_shrinking_file_is_searched_as_far_as_it_goes() -> None:
 
     buffer: Buffer = Short(bytes(8) + b"libfoo.so\0\0" + bytes(10_000) + b"libbar.so\0")
     assert find_literals(buffer, [(0, 20_000)], searches(ELF)) == (b"libfoo.so",)
+
+
+# ---- hostile input
+
+FILES = sorted(path for path in (FIXTURES / "bin").glob("*/**/*") if path.is_file())
+
+
+def searched(buffer: Buffer) -> tuple[Image, ...]:
+    """Read a file and search all its images, whatever they import."""
+    backend = identify(bytes(buffer[:64]))
+    images = backend.read(buffer) if backend else ()
+    every = {ELF.format: ELF, MACHO.format: MACHO, PE.format: PE}
+    for image in images if backend else ():
+        assert backend
+        regions = backend.constants(buffer, image)
+        assert all(offset >= 0 and size >= 0 for offset, size in regions)
+        find_literals(buffer, regions, searches(every[image.format]))
+    return images
+
+
+@pytest.mark.parametrize("path", FILES[::4], ids=lambda path: path.relative_to(FIXTURES / "bin").as_posix())
+def test_a_damaged_binary_is_searched_or_refused(path: Path) -> None:
+    data = path.read_bytes()
+    try:
+        regions = looked_at(data, searched)
+    except UnreadableBinary:
+        return
+    survive(itertools.islice(mutants(data, regions, random.Random(path.name)), 100), searched)

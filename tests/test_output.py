@@ -11,7 +11,7 @@ import pytest
 
 import builders as b
 from relocator.facts import Forest, Profile, forests, profile
-from relocator.findings import Certainty, Checked, Failure, Finding, Report, Severity, Where
+from relocator.findings import Certainty, Checked, Failure, Finding, Report, Severity, Suppressed, Where
 from relocator.model import Distribution, How, Load, Needed, Resolution, Survey, Tried, Unreadable, VersionNeed
 from relocator.output import OUTPUTS, formats, renderer
 from relocator.paint import View, printable, short_text
@@ -167,7 +167,13 @@ def test_quiet_tells_the_verdict_alone() -> None:
 
 
 def test_suppressed_findings_are_counted() -> None:
-    assert "1 finding suppressed" in text("audit", [report(suppressed=(missing(),))], [])
+    suppressed = tuple(Suppressed(missing(), by, f"{by} says so") for by in ("configuration", "baseline", "baseline"))
+    told = text("audit", [report(suppressed=suppressed)], [])
+    assert "3 findings suppressed: 2 by baseline, 1 by configuration" in told
+    assert "says so" not in told
+    assert "clean" in told
+    told = text("audit", [report(suppressed=suppressed)], [], verbose=True)
+    assert "missing-library in demo/_core.so (x86_64), DT_NEEDED libgone.so.2 (by configuration: configuration says so)" in told
 
 
 def test_a_profile_is_grouped_and_counted(golden: Golden) -> None:
@@ -299,7 +305,22 @@ def document(noun: str, hostile: str = "demo/_core.so") -> str:
     bad = missing(hostile, primary=where, related=(where,), message=hostile, help=hostile, trail=(hostile,))
     survey = demo()
     values: dict[str, Sequence[Any]] = {
-        "audit": ([report(bad, missing(repaired_by=""), NOTE, inputs=((f"/opt/{hostile}", "00"),))], [FAILURE._replace(subject=hostile)]),
+        "audit": (
+            [
+                report(
+                    bad,
+                    missing(repaired_by=""),
+                    NOTE,
+                    inputs=((f"/opt/{hostile}", "00"),),
+                    suppressed=(
+                        Suppressed(bad, "configuration", hostile, f"{hostile}:7"),
+                        Suppressed(NOTE, "baseline"),
+                        Suppressed(NOTE, "--ignore"),
+                    ),
+                )
+            ],
+            [FAILURE._replace(subject=hostile)],
+        ),
         "show": ([profile(survey), profile(mac()), with_name(hostile)], [FAILURE]),
         "tree": (forests([survey]), [FAILURE]),
         "rules": (rules_sample(),),

@@ -223,3 +223,19 @@ def test_a_huge_source_is_not_parsed() -> None:
 def test_a_warning_about_a_source_is_not_ours(recwarn: pytest.WarningsRecorder) -> None:
     assert said("CDLL('\\d')") == [("cdll", "\\d")]
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import os\nos.environ['KMP_DUPLICATE_LIB_OK'] = 'TRUE'", 1),
+        ("import os\nos.environ.setdefault('KMP_DUPLICATE_LIB_OK', 'True')", 1),
+        ("import os\nif 1:\n    os.putenv('KMP_DUPLICATE_LIB_OK', '1')", 1),
+        ("import os\ndef f():\n    os.environ['KMP_DUPLICATE_LIB_OK'] = 'TRUE'", 0),
+        ("import os\ndef f():\n    os.environ.setdefault('KMP_DUPLICATE_LIB_OK', 'True')", 0),
+        ("import os\nprint(os.environ['KMP_DUPLICATE_LIB_OK'], os.environ.get('KMP_DUPLICATE_LIB_OK'))", 0),
+        ("import os\nos.environ['OTHER'] = 'KMP_DUPLICATE_LIB_OK'", 0),
+    ],
+)
+def test_a_variable_that_silences_a_runtime_counts_where_the_import_sets_it(source: str, expected: int) -> None:
+    assert said(source) == [("setenv", "KMP_DUPLICATE_LIB_OK")] * expected

@@ -1,5 +1,7 @@
 """What counts as an extension module, and what an import reaches."""
 
+import dataclasses
+
 import pytest
 
 from builders import SITE, binary, elf, macho, pe, symbols
@@ -29,6 +31,7 @@ def exporting(*names: bytes) -> Image:
         ("demo/sub/__init__.so", b"PyInit___init__", "demo.sub"),
         ("demo/größe.so", b"PyInitU_gre_6ka8i", "demo.größe"),
         ("demo/größe.so", b"PyModExportU_gre_6ka8i", "demo.größe"),
+        ("81d243bd2c585b0f__mypyc.cpython-312-x86_64-linux-gnu.so", b"PyInit_81d243bd2c585b0f__mypyc", "81d243bd2c585b0f__mypyc"),
         ("demo/python3.12/lib-dynload/_ssl.cpython-312-darwin.so", b"PyInit__ssl", "_ssl"),
         # the nearest things that are none
         ("demo/_core.cpython-312-x86_64-linux-gnu.so", b"PyInit_other", None),
@@ -122,6 +125,14 @@ def test_a_computed_name_is_no_hint_when_several_libraries_remain_or_there_are_m
     alone = [load("demo/libb.so"), load("demo/liba.so")]
     assert set(roles([LIBRARY, OTHER], alone, [opens(None)]).values()) == {Role.PAYLOAD}
     assert roles([EXTENSION, OTHER], [load("demo/libb.so")], [opens(None)])["demo/libb.so"] == Role.PAYLOAD
+
+
+def test_a_computed_name_is_judged_for_each_distribution_by_itself() -> None:
+    other = dataclasses.replace(binary("other/libc.so", elf(), role=Role.PAYLOAD), owner="other")
+    third = dataclasses.replace(binary("third/libd.so", elf(), role=Role.PAYLOAD), owner="third")
+    loads = [load("demo/_core.abi3.so"), load("other/libc.so"), load("third/libd.so")]
+    found = roles([EXTENSION, other, third], loads, [Hint("other/libpath.py", 3, "cdll", None)], {"other/libpath.py": "other"})
+    assert found == {"demo/_core.abi3.so": Role.IMPORTED, "other/libc.so": Role.IMPORTED, "third/libd.so": Role.PAYLOAD}
 
 
 def test_a_library_passed_over_for_its_architecture_is_imported_when_nothing_else_was_found() -> None:

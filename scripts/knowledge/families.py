@@ -30,7 +30,7 @@ FAMILIES: dict[str, dict[str, dict[str, str]]] = {
     "protobuf": {"": {"any": "_ZN6google8protobuf14DescriptorPool14generated_poolEv"}},
     "SQLite": {"": {"any": "sqlite3_libversion"}},
     "GEOS": {"": {"any": "GEOSversion"}},
-    "PROJ": {"": {"any": "proj_context_create"}},
+    "PROJ": {"": {"any": "proj_context_create internal_proj_context_create"}},
     "GDAL": {"": {"any": "GDALVersionInfo"}},
     "the CUDA runtime": {"": {"any": "cudaRuntimeGetVersion"}},
     "Arrow": {"": {"any": "_ZN5arrow12GetBuildInfoEv"}},

@@ -21,8 +21,8 @@ def names() -> list[str]:
     """Return the public names of all of glibc's libraries."""
     found: set[str] = set()
     for library in LIBRARIES:
-        with open(f"/lib/{platform.machine()}-linux-gnu/{ctypes.util.find_library(library)}", "rb") as file:
-            (image,) = linux.read(memoryview(file.read()), verify_signatures=False)
+        file = Path(f"/lib/{platform.machine()}-linux-gnu") / str(ctypes.util.find_library(library))
+        (image,) = linux.read(memoryview(file.read_bytes()), verify_signatures=False)
         found.update(export.name.decode() for export in image.symbols.exports() if export.version != b"GLIBC_PRIVATE")
     return sorted(name for name in found if not name.startswith(("_Z", "GLIBC_")))
 

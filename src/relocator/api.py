@@ -19,8 +19,12 @@ from relocator.policy import Policy
 from relocator.tags import targets_of
 
 if TYPE_CHECKING:  # importing them costs time
+    from relocator.apply import Written
     from relocator.containers import Container
+    from relocator.editing import FilePlan, Wish
+    from relocator.plans import PathKind
     from relocator.processes import Surroundings
+    from relocator.verification import Level
 
 __all__ = [
     "Failure",
@@ -31,10 +35,12 @@ __all__ = [
     "Report",
     "Step",
     "audit",
+    "edit",
     "env",
     "env_of_wheels",
     "show",
     "tree",
+    "undo",
     "wheels_of_lock",
 ]
 
@@ -207,6 +213,43 @@ def tree(
     `member` is a name inside the package, the end of one, or a pattern; UsageError when it fits none. Other options as for `audit`.
     """
     return _each(paths, _Asked(target, search, max_size, progress), lambda surveys: forests(surveys, member))
+
+
+def edit(
+    paths: Location | Iterable[Location],
+    edits: "Sequence[Wish]",
+    *,
+    kind: "PathKind | None" = None,
+    parents: Location = "",
+    output: Location = "",
+    dry_run: bool = False,
+    journal: Location = "",
+    verify: "Level | None" = None,
+    break_hard_links: bool = False,
+) -> "tuple[tuple[FilePlan, ...], tuple[Failure, ...]]":
+    """Rewrite binaries: what they need, where it is looked for, what they are called. All files are rewritten, or none.
+
+    `edits` are those of `relocator.plans`, and the wishes of `relocator.editing`, which start from the search paths that a file has.
+    `kind` says in which tag an ELF file keeps them; of a file with none, files in the folder `parents` that need it decide. `output` is
+    where the result of a single file goes instead. `journal` names a new file by which `undo` puts everything back. `verify` is
+    `relocator.verification.Level`, NORMAL when None. A file that cannot be planned or written is a Failure, and then nothing is written.
+    """
+    from relocator.rewriting import Request, rewrite  # noqa: PLC0415
+
+    subjects = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    wanted = Request(tuple(edits), os.fspath(parents), os.fspath(output), os.fspath(journal), dry_run, break_hard_links)
+    return rewrite(subjects, wanted, kind, verify)
+
+
+def undo(journal: Location, *, dry_run: bool = False) -> "tuple[Written, ...]":
+    """Put back the files that an edit changed, byte for byte; return what was put back, or would be.
+
+    Raises ContainerError when the journal cannot be read, and `relocator.apply.NotWritten` when a file was changed since: then nothing is
+    put back.
+    """
+    from relocator import apply  # noqa: PLC0415
+
+    return apply.undo(os.fspath(journal), dry_run=dry_run)
 
 
 def _each(

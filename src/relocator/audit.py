@@ -65,7 +65,7 @@ class _Owners:
     def __init__(self, survey: Survey) -> None:
         self._facts = survey.container
         self._binaries = {binary.member: binary.owner for binary in survey.binaries}
-        self._metadata = [(d.metadata, d.name) for d in self._facts.distributions if d.metadata]
+        self._metadata = [(d.metadata.rpartition("/")[2], d.name) for d in self._facts.distributions if d.metadata]
 
     def of(self, member: str) -> str:
         """Return the distribution's name: the only one's for everything, else the binary's owner or whose metadata it is."""
@@ -73,8 +73,7 @@ class _Owners:
             return self._facts.distributions[0].name
         if owner := self._binaries.get(member):
             return owner
-        paths = [f"{folder}/{member}/" for folder in (*self._facts.sites[:1], self._facts.root)]
-        return next((name for place, name in self._metadata if any(path.startswith(f"{place}/") for path in paths)), "")
+        return next((name for folder, name in self._metadata if f"/{folder}/" in f"/{member}/"), "")
 
 
 def _softened(finding: Finding, rule: Rule, roles: dict[str, Binary]) -> Finding:

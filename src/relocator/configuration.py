@@ -45,6 +45,13 @@ OPTIONS: Mapping[str, Kind] = {
     "certainty": Kind.TEXT,
     "baseline": Kind.FILE,
     "max-size": Kind.SIZE,
+    "wheels": Kind.PATHS,
+    "lock": Kind.FILE,
+    "find-links": Kind.PATHS,
+    "python": Kind.TEXT,
+    "process-env": Kind.TEXTS,
+    "host": Kind.FLAG,
+    "hashes": Kind.FLAG,
     "format": Kind.TEXT,
     "color": Kind.TEXT,
     "verbose": Kind.FLAG,
@@ -66,10 +73,10 @@ _SUPPRESSION = ("rule", "reason", "member", "distribution", "until")
 
 
 class Setting(NamedTuple):
-    """An option that the file sets; relative paths are those of the file's folder, made absolute."""
+    """An option that the file sets; relative paths are taken from the file's folder."""
 
     name: str
-    value: Any
+    value: str | int | bool | tuple[str, ...]
     place: str
     """File and line, for messages."""
 
@@ -211,7 +218,7 @@ class _Reader:
             value = os.path.join(folder, value)  # noqa: PTH118
         elif kind == Kind.PATHS:
             value = [os.path.join(folder, path) for path in value]  # noqa: PTH118
-        return Setting(key, value, self._place(self._table, key))
+        return Setting(key, tuple(value) if isinstance(value, list) else value, self._place(self._table, key))
 
     def _gradings(self, content: Any) -> Iterator[Grading]:
         if not isinstance(content, dict):
@@ -220,7 +227,7 @@ class _Reader:
         known = {str(severity): severity for severity in Severity}
         for rule, value in content.items():
             if not isinstance(value, str) or value not in known:
-                raise self._wrong(table, rule, value, '"error", "warning" or "note"', _meant(value, known))
+                raise self._wrong(table, rule, value, '"error", "warning" or "note"', hint=_meant(value, known))
             yield Grading(rule, known[value], self._place(table, rule))
 
     def _suppressions(self, content: Any) -> Iterator[Dated]:
@@ -264,7 +271,7 @@ class _Reader:
             hint = _meant(key, known) or f"known are {', '.join(sorted(known))}"
             raise UsageError(f"{place}: there is no key {printable(key)!r}" + (f" in [{table}]" if table else ""), hint)
 
-    def _wrong(self, table: str, key: str, value: Any, expected: str, hint: str = "", number: int = 0) -> UsageError:
+    def _wrong(self, table: str, key: str, value: Any, expected: str, *, hint: str = "", number: int = 0) -> UsageError:
         return UsageError(f"{self._place(table, key, number)}: {printable(key)!r} is {_shown(value)}, and must be {expected}", hint)
 
     def _place(self, table: str, key: str, number: int = 0) -> str:

@@ -63,7 +63,7 @@ def from_dist_info(folder: str, member: str, site: str, read: Read) -> Claims:
 def _recorded(data: bytes, member: str, site: str, problems: list[Problem]) -> dict[str, str]:
     rows, faults = parse_record(data, member)
     problems += faults
-    return {_below(site, row.path): _hexadecimal(row.hash) for row in rows or ()}
+    return {_below(site, row.path): _hexadecimal(row.hash) for row in rows or () if row.path and "\0" not in row.path}
 
 
 def _below(site: str, path: str) -> str:
@@ -135,7 +135,7 @@ def from_conda_meta(data: bytes, member: str, path: str, prefix: str) -> Claims 
     if not isinstance(name, str) or not name or not isinstance(files, list):
         return Problem("metadata", member, "has no name or no list of files: a record of a version that is not known here")
     hashes = dict(_conda_hashes(found))
-    claimed = {f"{prefix}/{file}": hashes.get(file, "") for file in files if isinstance(file, str) and not _leads_out(file)}
+    claimed = {f"{prefix}/{file}": hashes.get(file, "") for file in files if isinstance(file, str) and _is_inside(file)}
     distribution = Distribution(
         name,
         version if isinstance(version, str) else "",
@@ -157,8 +157,8 @@ def _conda_hashes(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield item["_path"], _text(item.get("sha256_in_prefix")) or _text(item.get("sha256"))
 
 
-def _leads_out(file: str) -> bool:
-    return file.startswith("/") or ".." in file.split("/")
+def _is_inside(file: str) -> bool:
+    return bool(file) and "\0" not in file and not file.startswith("/") and ".." not in file.split("/")
 
 
 # ---- small things

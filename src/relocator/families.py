@@ -6,7 +6,7 @@ from typing import NamedTuple
 from relocator.findings import Where
 from relocator.knowledge.families import Variant, variants
 from relocator.meeting import Brought, brought, instance
-from relocator.model import Binary, Format, Image, Load, Survey
+from relocator.model import Binary, Format, Image, Load, Role, Survey
 from relocator.places import identity_place
 
 _PIECES = frozenset({"MKL"})
@@ -21,14 +21,14 @@ class Copy(NamedTuple):
     image: Image
     loads: tuple[Load, ...]
     """The loads of import-reachable roots that bring it."""
-    names: frozenset[bytes]
-    """Those of the table's names that it exports, as C spells them."""
+    exports: frozenset[tuple[bytes, bytes]]
+    """Name, as C spells it, and symbol version of what it is told by: where two copies share one, either may answer for the other."""
 
 
 def copies(survey: Survey, family: str) -> dict[str, list[Copy]]:
-    """Return, for each architecture, the copies of a family that one process can hold together, by path.
+    """Return, for each architecture, the copies of a family that one process can hold together.
 
-    Files that the loader takes for one (see `meeting.instance`) count once.
+    Those that are seen to be imported come first, by path. Files that the loader takes for one (see `meeting.instance`) count once.
     """
     found: dict[str, dict[str, Copy]] = {}
     for copy in _all(survey):
@@ -36,7 +36,11 @@ def copies(survey: Survey, family: str) -> dict[str, list[Copy]]:
             key = copy.binary.owner if copy.variant.name in _PIECES else instance(copy.binary, copy.image)
             known = found.setdefault(copy.image.arch, {})
             known[key] = known[key]._replace(loads=known[key].loads + copy.loads) if key in known else copy
-    return {arch: list(known.values()) for arch, known in found.items()}
+    return {arch: sorted(known.values(), key=_rank) for arch, known in found.items()}
+
+
+def _rank(copy: Copy) -> tuple[bool, str]:
+    return copy.binary.role != Role.IMPORTED, copy.binary.path
 
 
 def _all(survey: Survey) -> tuple[Copy, ...]:
@@ -47,19 +51,18 @@ def _all(survey: Survey) -> tuple[Copy, ...]:
 
 
 def _recognised(one: Brought) -> Iterator[Copy]:
-    """Yield what an image is a copy of. Mostly nothing, so the tables' raw bytes are searched before they are decoded."""
+    """Yield what an image is a copy of. Mostly nothing, so the tables' raw bytes are searched before they are decoded, and once."""
     lead = b"_" if one.image.format == Format.MACHO else b""
-    for variant in variants():
-        if any(one.image.symbols.mentions(lead + name) for name in variant.any):
-            names = exported(one.image, variant.any | variant.all | variant.none)
+    mentions = one.image.symbols.mentions
+    likely = [v for v in variants() if any(mentions(lead + name) for name in v.any) and all(mentions(lead + name) for name in v.all)]
+    if likely:
+        wanted = {lead + name for variant in likely for name in variant.any | variant.all | variant.none}
+        exports = [(export.name.removeprefix(lead), export.version) for export in one.image.symbols.defines(wanted)]
+        names = frozenset(name for name, _ in exports)
+        for variant in likely:
             if variant.fits(names):
-                yield Copy(variant, one.binary, one.image, one.loads, names)
-
-
-def exported(image: Image, names: frozenset[bytes]) -> frozenset[bytes]:
-    """Return those of some C names that an image exports."""
-    lead = b"_" if image.format == Format.MACHO else b""
-    return frozenset(export.name.removeprefix(lead) for export in image.symbols.defines({lead + name for name in names}))
+                own = frozenset(pair for pair in exports if pair[0] in variant.any | variant.all)
+                yield Copy(variant, one.binary, one.image, one.loads, own)
 
 
 def place_of(survey: Survey, copy: Copy) -> Where:
@@ -80,8 +83,3 @@ def owners(survey: Survey, some: Iterable[Copy]) -> set[str]:
     """Return the distributions whose modules bring these copies."""
     roots = (survey.binary_at(load.root) for copy in some for load in copy.loads)
     return {root.owner for root in roots if root and root.owner}
-
-
-def exported_versions(copy: Copy) -> frozenset[tuple[bytes, bytes]]:
-    """Return (name, symbol version) of those of the family's names that an ELF copy exports: what another copy may answer for."""
-    return frozenset((export.name, export.version) for export in copy.image.symbols.defines(copy.names))

@@ -245,7 +245,7 @@ def _join(*parts: str) -> str:
 def _listed(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a NUL
         return []
 
 

@@ -31,7 +31,7 @@ def wheels_of(lock: str, folders: Sequence[str], target: str, python: str) -> tu
     if missing:
         raise ContainerError(
             f"{lock}: {_several(missing)} no wheel in {', '.join(folders) or 'any folder'}: {', '.join(map(_told, missing[:_TOLD]))}",
-            "`pip download --no-deps -d DIR ...` fetches wheels; `--find-links DIR` names the folder, `--target` and `--python` the platform",
+            "`pip download --no-deps -d DIR ...` fetches wheels; `--find-links` names the folder, `--target` and `--python` the platform",
         )
     candidates: list[Candidate] = candidates_of(path for paths in found.values() for path in paths)
     return choose(candidates, target, python).paths

@@ -9,12 +9,17 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from relocator.model import Binary, Format, Image, Load, Resolution, Role, Survey
+from relocator.model import Binary, Format, How, Image, Load, Resolution, Role, Survey
 from relocator.native import ElfFacts, MachOFacts, PeFacts
 from relocator.places import OPTIONAL
+from relocator.requires import provides
 
 HASHED = re.compile(r"-[0-9a-f]{8,64}[.]")
 """In the name of a library that a repair tool copied in: a hash of its content."""
+
+
+MSVC_RUNTIME = re.compile(r"(msvc[rp]|vcruntime|concrt|vcomp|vcamp|vccorlib|atl|mfcm?)\d{2,3}(u|_\w*[^\Wd])?\.dll")
+"""Case-folded names of the redistributable DLLs of Visual C++, all versions: msvcr90.dll, msvcp140_2.dll, mfc140u.dll."""
 
 
 class Brought(NamedTuple):
@@ -24,6 +29,8 @@ class Brought(NamedTuple):
     image: Image
     loads: tuple[Load, ...]
     """The loads of import-reachable roots that bring it."""
+    presumed: bool = False
+    """Only by an opening that we did not see (see `imported_loads`)."""
 
 
 def brought(survey: Survey) -> tuple[Brought, ...]:
@@ -35,6 +42,7 @@ def brought(survey: Survey) -> tuple[Brought, ...]:
 
 
 def _brought(survey: Survey) -> Iterator[Brought]:
+    plain = {(load.root, load.arch) for load in _imported(survey)}
     loads: dict[tuple[str, str], list[Load]] = {}
     for load in imported_loads(survey):
         for path in load.order:
@@ -43,16 +51,51 @@ def _brought(survey: Survey) -> Iterator[Brought]:
         binary = survey.binary_at(path)
         image = binary.image(arch) if binary else None
         if binary and image:
-            yield Brought(binary, image, tuple(some))
+            yield Brought(binary, image, tuple(some), not any((load.root, load.arch) in plain for load in some))
 
 
-def imported_loads(survey: Survey) -> Iterator[Load]:
-    """Yield the loads of what Python itself opens: extension modules, and libraries that it opens by name."""
+def imported_loads(survey: Survey) -> tuple[Load, ...]:
+    """Return the loads of what Python itself opens: extension modules, and libraries that it opens by name; worked out once.
+
+    Where Python code opens DLLs or adds their folders in a way that is known only when it runs, the one DLL of a missing name that the
+    distribution has is taken to be opened, too.
+    """
+    if "meeting.loads" not in survey.memo:
+        survey.memo["meeting.loads"] = tuple(_with_presumed(survey, list(_imported(survey))))
+    found: tuple[Load, ...] = survey.memo["meeting.loads"]
+    return found
+
+
+def _imported(survey: Survey) -> Iterator[Load]:
     within = {path for load in survey.loads for path in load.order[1:]}
     for load in survey.loads:
         root = survey.binary_at(load.root)
         if root and root.role == Role.IMPORTED and (root.extension or load.root not in within):
             yield load
+
+
+def _with_presumed(survey: Survey, found: list[Load]) -> list[Load]:
+    if not any(hint.argument is None and hint.call in ("add_dll_directory", "cdll") for hint in survey.hints):
+        return found
+    held: dict[tuple[str, str], list[Load]] = {}
+    for load in survey.loads:
+        if load.loader == "windows":
+            held.setdefault((load.arch, load.root.rpartition("/")[2].casefold()), []).append(load)
+    seen = {(path, load.arch) for load in found for path in load.order}
+    for load in found:  # grows while it is gone through
+        for resolution in load.resolutions if load.loader == "windows" else ():
+            if resolution.how == How.MISSING:
+                named = held.get((resolution.arch, resolution.needed.name.casefold()), [])
+                own = [other for other in named if _related(survey, resolution.importer, other.root)]
+                if len(own) == 1 and (own[0].root, resolution.arch) not in seen:
+                    seen.update((path, resolution.arch) for path in own[0].order)
+                    found.append(own[0])
+    return found
+
+
+def _related(survey: Survey, user: str, provider: str) -> bool:
+    one, other = survey.binary_at(user), survey.binary_at(provider)
+    return one is not None and other is not None and provides(survey, one.owner, other.owner)
 
 
 def instance(binary: Binary, image: Image) -> str:

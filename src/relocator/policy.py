@@ -12,7 +12,7 @@ from relocator.findings import Finding, Severity
 
 _CHANGING = (
     (re.compile(r"(?<![^/])([^/]+?)-[^/-]+\.(dist-info|data)(?=/|$)"), r"\1.\2"),
-    (re.compile(r"\.(cpython|cp|pypy|pp|graalpy)-?\d+(?=t?d?-)"), r".\1-*"),
+    (re.compile(r"\.(cpython-|cp|pypy|graalpy)\d+(?=t?d?-)"), r".\1*"),
     (re.compile(r"-(?:[0-9a-f]{32}|[0-9a-f]{8})(?=\.)"), ""),
 )
 """Parts of file names that differ from build to build: the version in the names of metadata folders, the version of Python in an

@@ -2,6 +2,7 @@
 
 import dataclasses
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from relocator.model import Binary, ContainerFacts, Format, Hint, Image, Load
 from relocator.reading import Reading
 from relocator.target import Target
 
-_SYSTEM_OF = {Format.ELF: "linux", Format.MACHO: "macos", Format.PE: "windows"}
+_MODULE_TAG = re.compile(r"[.](?:cp|cpython-)(3[0-9]+)t?-[^/.]*[.](?:so|pyd)$")
 _NEAR = 5
 """Lines of a call over which its arguments may be spread: ctypes.CDLL(\\n path,\\n mode=ctypes.RTLD_GLOBAL)."""
 
@@ -51,9 +52,15 @@ def target_of(facts: ContainerFacts, binaries: Sequence[Binary], program: Binary
         target,
         tag=_name(target, tuple(arches)),
         floors=tuple((arch, ()) for arch in arches),
-        pythons=(python.tag,) if python and python.tag else (),
+        pythons=(python.tag,) if python and python.tag else _python_of(binaries),
         abis=(python.abi,) if python and python.abi else (),
     )
+
+
+def _python_of(binaries: Sequence[Binary]) -> tuple[str, ...]:
+    """Return the Python tag that most modules bear in their file names, where no interpreter is known; () when none bears one."""
+    counts = Counter(found[1] for binary in binaries if (found := _MODULE_TAG.search(binary.path)))
+    return (f"cp{counts.most_common(1)[0][0]}",) if counts else ()
 
 
 def _majority(binaries: Sequence[Binary]) -> tuple[Image, ...]:
@@ -125,10 +132,12 @@ class Python:
         return seen if isinstance(seen, Binary) else None
 
     def _added(self, root: Binary) -> Iterator[AddedDirectory]:
-        """Yield what the root's distribution, and those that it requires, add to the DLL search."""
+        """Yield what the root's distribution, those that it requires, and .pth files add to the DLL search."""
         for hint in self.reading.hints:
-            if hint.call == "add_dll_directory" and hint.argument and self.reading.sources[hint.member][1] in self.related(root.owner):
-                yield AddedDirectory(hint.argument, hint.member, hint.line)
+            if hint.call == "add_dll_directory" and hint.argument:
+                always = hint.member.endswith(".pth")  # run whenever Python starts
+                if always or self.reading.sources[hint.member][1] in self.related(root.owner):
+                    yield AddedDirectory(hint.argument, hint.member, hint.line)
 
     def _opened_before(self, root: Binary) -> Iterator[str]:
         """Yield what sources of the root's own distribution open, in folders above the root: those are imported before it is."""

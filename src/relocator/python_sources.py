@@ -69,11 +69,14 @@ def _parsed(source: bytes) -> ast.Module | None:
 
 
 def _set_by_item(tree: ast.Module, member: str) -> Iterator[Hint]:
-    """Yield the variables that are set as in `os.environ["NAME"] = ...`."""
-    for node in ast.walk(tree):
+    """Yield the variables that an import sets, as in `os.environ["NAME"] = ...`; what functions do is done later, if at all."""
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant):
             name = node.slice.value
             yield from [Hint(member, node.lineno, "setenv", str(name))] if name in _VARIABLES else []
+        left += [] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else ast.iter_child_nodes(node)
 
 
 def _in_scope(scope: Scope, member: str) -> Iterator[Hint]:
@@ -93,7 +96,7 @@ def _of_call(call: ast.Call, scope: Scope, member: str) -> Iterator[Hint]:
         else ""
     )
     if name in _SETTERS:
-        variable = _argument(call, scope, "key")
+        variable = _argument(call, scope, "key") if scope.outer is None else None
         if variable in _VARIABLES:
             yield Hint(member, call.lineno, "setenv", variable)
     elif name == "setdlopenflags":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from relocator import literals, python_sources
 from relocator.backends import Backend, identify, kind_of
 from relocator.buffer import Buffer
-from relocator.containers import Container
+from relocator.containers import Container, Entry
 from relocator.errors import UnreadableBinary
 from relocator.files import FileBuffer, on_disk
 from relocator.loading import OtherFile, Seen
@@ -46,7 +46,7 @@ def read_container(container: Container, progress: Progress | None) -> Reading:
     reading = Reading()
     for entry in container.entries(lambda head: identify(head) is not None):
         if entry.data is not None:
-            _sort_in(reading, entry.member.name, entry.path, entry.data, entry.member.sha256, entry.owner)
+            _sort_in(reading, entry, entry.data)
         if progress:
             progress(entry.member.name, entry.member.size)
     return reading
@@ -74,15 +74,16 @@ def hash_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _sort_in(reading: Reading, member: str, path: str, data: Buffer, sha256: str, owner: str) -> None:
+def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
+    member, path = entry.member.name, entry.path
     if member.endswith(_SOURCES):
         hints = python_sources.hints(member, path, data)
         if hints:
             reading.hints.extend(hints)
-            reading.sources[member] = path, owner
+            reading.sources[member] = path, entry.owner
         reading.other_paths.append(path)
         return
-    found = _identified(member, path, data, sha256, owner)
+    found = _identified(member, path, data, entry.member.sha256, entry.owner)
     if isinstance(found, Binary):
         reading.binaries.append(found)
     elif isinstance(found, Unreadable):

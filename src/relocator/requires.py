@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from relocator.metadata import distribution_of, normalised
 from relocator.model import FOLDER_OWNER, Distribution, Survey
-from relocator.metadata import distribution_of
 
 
 def named(survey: Survey, name: str) -> Iterator[Distribution]:
@@ -22,13 +22,13 @@ def requires(survey: Survey, user: str, provider: str) -> bool:
     if "requires" not in survey.memo:
         survey.memo["requires"] = _graph(survey)
     graph: dict[str, frozenset[str]] = survey.memo["requires"]
-    return normal(provider) in _reached(graph, normal(user))
+    return normalised(provider) in _reached(graph, normalised(user))
 
 
 def _graph(survey: Survey) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for distribution in survey.container.distributions:
-        key = normal(distribution.name)
+        key = normalised(distribution.name)
         found[key] = found.get(key, frozenset()) | {name for text in distribution.requires if (name := distribution_of(text))}
     return found
 
@@ -42,8 +42,6 @@ def _reached(graph: dict[str, frozenset[str]], start: str) -> set[str]:
     return seen
 
 
-def normal(name: str) -> str:
-    """Return a distribution's name as the packaging standards compare it (PEP 503)."""
-    from packaging.utils import canonicalize_name  # noqa: PLC0415  only where there is something to judge
-
-    return canonicalize_name(name)
+def provides(survey: Survey, user: str, provider: str) -> bool:
+    """Tell whether `provider` is the distribution `user` itself or one that it requires; files of nobody belong to one another alone."""
+    return user == provider or (FOLDER_OWNER not in (user, provider) and requires(survey, user, provider))

@@ -5,7 +5,8 @@ would make modules of most plug-ins, the symbol alone of libraries that embed an
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from relocator.model import Binary, Format, Hint, How, Image, Load, Role
 from relocator.native import PeFacts
@@ -78,7 +79,9 @@ def _spellings(stem: str, suffix: str, folder: str) -> Iterator[str]:
     """Yield what the module may be called by its init function."""
     if stem == "__init__" and folder:
         yield folder
-    if stem.isidentifier():
+    if (
+        f"_{stem}".isidentifier()
+    ):  # mypyc's groups start with a digit, 81d243bd2c585b0f4821__mypyc: importlib takes what no statement can spell
         yield stem
     if suffix == ".pyd" and stem.endswith("_d"):  # a debug build of Python adds it (PC/pyconfig.h and importlib's suffixes)
         yield stem.removesuffix("_d")
@@ -102,14 +105,17 @@ def maps(target: Target, binary: Binary) -> bool:
     )
 
 
-def assign_roles(binaries: Iterable[Binary], loads: Iterable[Load], hints: Iterable[Hint]) -> tuple[Binary, ...]:
+def assign_roles(
+    binaries: Iterable[Binary], loads: Iterable[Load], hints: Iterable[Hint], owners: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Binary, ...]:
     """Return the binaries with their roles; `extension` is set already, and there is a Load for every image that the target's loader maps.
+    `owners` tells which distribution brings a source, by its member; without it all are of one.
 
     Imported are the extension modules, the libraries that Python sources open, all that these bring with them, and a file that one of
     them looked for and passed over because it is of another architecture.
     """
     binaries, loads = tuple(binaries), tuple(loads)
-    roots = {binary.path for binary in binaries if binary.extension} | _opened(binaries, loads, tuple(hints))
+    roots = {binary.path for binary in binaries if binary.extension} | _opened(binaries, loads, tuple(hints), owners)
     reached = {path for load in loads if load.root in roots for path in (*load.order, *_passed_over(load))} | roots
     return tuple(_with_role(binary, binary.path in reached) for binary in binaries)
 
@@ -126,13 +132,17 @@ def _passed_over(load: Load) -> Iterator[str]:
             yield from (tried.place for tried in resolution.tried)
 
 
-def _opened(binaries: Sequence[Binary], loads: Sequence[Load], hints: Sequence[Hint]) -> set[str]:
+def _opened(binaries: Sequence[Binary], loads: Sequence[Load], hints: Sequence[Hint], owners: Mapping[str, str]) -> set[str]:
     """Return the paths of the libraries that Python sources open by themselves (ctypes, cffi, torch.ops)."""
-    arguments = [hint.argument for hint in hints if hint.call == "cdll"]
-    names = {argument.rpartition("/")[2].casefold() for argument in arguments if argument}
+    calls = [hint for hint in hints if hint.call == "cdll"]
+    arguments = {hint.argument for hint in calls if hint.argument}
+    names = {argument.rpartition("/")[2].casefold() for argument in arguments}
     found = {binary.path for binary in binaries if binary.path in arguments or not names.isdisjoint(_asked_for(binary.path))}
-    if None in arguments and not found and not any(binary.extension for binary in binaries):
-        found |= _by_elimination(binaries, loads)
+    computing = {owners.get(hint.member) for hint in calls if hint.argument is None}
+    for owner in dict.fromkeys(binary.owner for binary in binaries) if computing else ():
+        own = [binary for binary in binaries if binary.owner == owner]
+        if not computing.isdisjoint((owner, None)) and not any(binary.extension or binary.path in found for binary in own):
+            found |= _by_elimination(own, loads)
     return found
 
 

@@ -11,6 +11,7 @@ from relocator.libc import evidence_of_libc
 from relocator.loading import AddedDirectory, Process, Seen, directory
 from relocator.metadata import distribution_of
 from relocator.model import FOLDER_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
+from relocator.paint import short_path
 from relocator.processes import Python, Surroundings, own_platform, target_of
 from relocator.reading import Progress, Reading, hash_of, read_container, read_file
 from relocator.target import Promises, Target
@@ -49,7 +50,7 @@ def _package(facts: ContainerFacts, reading: Reading, target: Target, search: tu
         _judged(backend_for(binary.format).load(binary, image.arch, world, _process(image, target, search, added)), target, facts)
         for binary, image in _loaded(binaries, target)
     )
-    return _told(facts, reading, target, binaries, loads, world)
+    return _told(facts, reading, target, binaries, loads, world=world)
 
 
 def _loaded(binaries: Sequence[Binary], target: Target) -> Iterator[tuple[Binary, Image]]:
@@ -71,6 +72,7 @@ def _told(
     target: Target,
     binaries: Sequence[Binary],
     loads: tuple[Load, ...],
+    *,
     world: PackageWorld,
     global_scope: tuple[str, ...] = (),
 ) -> Survey:
@@ -80,7 +82,7 @@ def _told(
         facts,
         target,
         _promises(target, format_of_system(target.os)),
-        roles.assign_roles(binaries, loads, reading.hints) + outside,
+        roles.assign_roles(binaries, loads, reading.hints, {member: owner for member, (_, owner) in reading.sources.items()}) + outside,
         loads,
         tuple(reading.hints),
         tuple(reading.unreadable),
@@ -119,8 +121,8 @@ def _environment(facts: ContainerFacts, reading: Reading, target: Target, search
     executable = facts.interpreter.path if facts.interpreter else ""
     program = seen.get(executable) or (read_file(executable) if executable else None)
     program = program if isinstance(program, Binary) else None
-    if not target.decided:
-        target = target_of(facts, reading.binaries, program)
+    own = target_of(facts, reading.binaries, program)
+    target = dataclasses.replace(target, pythons=target.pythons or own.pythons, abis=target.abis or own.abis) if target.decided else own
     target = _with_libc(target, reading.binaries)
     host = host_for(target) if around.host else None
     world = PackageWorld(seen, dict(facts.links), search, lambda path: _of_disk(path, facts), _reach(facts, host is not None))
@@ -135,12 +137,14 @@ def _environment(facts: ContainerFacts, reading: Reading, target: Target, search
     loads = (*starts, *(loaded(*found) for found in _loaded(binaries, target)))
     start = next((load for load in loads if program is not None and load.root == program.path), None)
     alone = {(load.root, load.arch): load for load in loads}
-    return _told(facts, reading, target, binaries, loads, world, python.global_scope(start, alone))
+    return _told(facts, reading, target, binaries, loads, world=world, global_scope=python.global_scope(start, alone))
 
 
 def _of_disk(path: str, facts: ContainerFacts) -> Seen | None:
     """Read a file that no record lists; what lies inside the environment is part of it all the same."""
-    return read_file(path, FOLDER_OWNER if path.startswith(facts.root + "/") else "")
+    inside = path.startswith(facts.root + "/")
+    found = read_file(path, FOLDER_OWNER if inside else "")
+    return dataclasses.replace(found, member=short_path(path, facts)) if inside and isinstance(found, Binary) else found
 
 
 def _reach(facts: ContainerFacts, host: bool) -> Reach:
@@ -173,7 +177,7 @@ def _with_module(binary: Binary, facts: ContainerFacts) -> Binary:
 
 
 def _undecided(load: Load, target: Target) -> Load:
-    """Say of what the loader did not find that it cannot be decided, where there is no target; everything else that is absent is missing."""
+    """Say of what the loader did not find that it cannot be decided, where there is no target; otherwise what is absent is missing."""
     if target.decided:
         return load
     return dataclasses.replace(load, resolutions=tuple(_without_target(r) for r in load.resolutions))

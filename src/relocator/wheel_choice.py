@@ -73,7 +73,8 @@ def choose(candidates: Sequence[Candidate], target: str = "", python: str = "") 
     if not candidates:
         raise UsageError("there is no wheel to look at", "name wheels, or with `--wheels` a folder that has some")
     given = _Goal(tuple(map(parse_target, target.split("."))) if target else (), _python(python) if python else None)
-    goal = given._replace(python=given.python or _common_python(candidates))
+    on_platform = [wheel for wheel in candidates if _fits_platform(wheel, given.platforms)]
+    goal = given._replace(python=given.python or _common_python(on_platform))
     wheels = [_best(project, group, goal, named=bool(target)) for project, group in _by_project(candidates)]
     platforms = given.platforms or _common_platforms(wheels)
     words = _python_words(goal.python)

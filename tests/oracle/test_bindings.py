@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from relocator.audit import run_rules
 from relocator.bindings import PLATFORM, PYTHON, UNBOUND, UNDECIDED, bound, missing
 from relocator.bindings.takeovers import takeovers
 from relocator.bindings.versions import lacking_versions
 from relocator.containers import open_container
 from relocator.model import Load, Survey
+from relocator.rules import named
 from relocator.survey import take_surveys
 
 pytestmark = pytest.mark.skipif(
@@ -248,6 +250,31 @@ def test_a_version_that_is_not_there_is_refused(
     assert tuple(version for item in lacking_versions(survey) for version in item.versions) == versions
     if not versions:
         assert tuple(name for item in missing(survey) for name in item.names) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "needed", "symbol"),
+    [
+        ("int foo(void);", (), "foo"),
+        ("int bar(void);", ("libfoo.so",), "bar"),
+        ("int foo(void);", ("libfoo.so",), ""),
+        ("int PyLong_AsLong(void *);", (), ""),
+        ("int getpid(void);", (), ""),
+        ("double sin(double);", (), ""),
+        ("__attribute__((weak)) int foo(void);", (), ""),
+    ],
+)
+def test_an_import_fails_where_a_symbol_is_unprovided(
+    tmp_path: Path, oracle: Callable[..., str], text: str, needed: tuple[str, ...], symbol: str
+) -> None:
+    tree = Tree(tmp_path, oracle("gcc", "cc"))
+    name = re.findall(r"(\w+)\((?!\()", text)[-1]
+    tree.make("libfoo.so", "int getpid(void); int foo(void) { return getpid(); }", "-lc")
+    tree.make("_core.so", f"{text} void *PyInit__core(void) {{ return (void *)(long)&{name}; }}", *needed, flags=["-fno-builtin"])
+    said = opened(tmp_path, "_core.so")[1]
+    findings = run_rules(tree.survey(), [named("unprovided-symbol")]).findings
+    assert [finding.primary.symbol for finding in findings] == ([symbol] if symbol else [])
+    assert (f"undefined symbol: {symbol}" in said) if symbol else not said
 
 
 @pytest.mark.parametrize("package", ["deflate", "lief"])

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import FIXTURES
-from relocator import errors, facts, findings, loading, model, native, target
+from relocator import configuration, errors, facts, findings, loading, model, native, policy, target
 from relocator.backends import identify
 from relocator.errors import UnreadableBinary
 from relocator.model import NoSymbols, SymbolTable
 
-MODULES = (model, findings, native, target, loading, facts)
+MODULES = (model, findings, native, target, loading, facts, policy, configuration)
 NOT_VALUES = {findings.Rule}
 """Holds a function."""
 

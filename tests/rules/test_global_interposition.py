@@ -46,6 +46,10 @@ def test_versions_keep_apart_what_a_file_has_for_itself() -> None:
 
 def test_files_of_one_distribution_are_its_own_business() -> None:
     assert not findings(b"f", b"f", owner="quiet")
+    tables = [symbols([], [b"f"], [b"f"]) for _ in range(2)]
+    first, second = (owned(lib(f"one/lib{n}.so", table=table), "one") for n, table in zip(("a", "b"), tables, strict=True))
+    user = owned(module("liba.so", "libb.so", member="user/_core.so", rpath="$ORIGIN/../one"), "user")
+    assert not list(check(environment(first, second, user)))
 
 
 def test_the_interpreters_symbols_are_a_note() -> None:

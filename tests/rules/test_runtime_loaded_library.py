@@ -64,6 +64,13 @@ def test_a_file_of_that_name_or_soname_is_brought(brought: Binary) -> None:
     assert names(survey(core("libfoo.so.1"), brought)) == []
 
 
+def test_code_may_add_the_version_to_a_name() -> None:
+    assert names(survey(core("libfoo.so"), binary("demo.libs/libfoo.so.9", elf()))) == []
+    assert names(survey(core("libfoo.so"), binary("demo.libs/libfoo.so.d", elf()))) == ["libfoo.so"]
+    assert names(survey(core("libfoo.so.9"), binary("demo.libs/libfoo.so", elf()))) == ["libfoo.so.9"]
+    assert names(survey(core("libz.so"))) == []
+
+
 def test_a_file_that_is_no_binary_of_ours_is_brought_too() -> None:
     assert names(survey(core("libfoo.so.1"), members=(member("demo/libfoo.so.1"),))) == []
 

@@ -114,3 +114,10 @@ def test_payload_is_a_note() -> None:
 
 def test_other_formats_are_not_judged() -> None:
     assert list(check(linked(binary("demo/_core.so", elf("msvcp140.dll"))))) == []
+
+
+def test_in_an_environment_the_redistributable_package_helps() -> None:
+    survey = package("MSVCP140.dll", kind="environment")
+    (finding,) = run_rules(survey, ALL).findings
+    assert (finding.rule, finding.repaired_by) == ("unbundled-msvc-runtime", "")
+    assert "vc_redist" in finding.help

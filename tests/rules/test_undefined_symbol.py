@@ -77,3 +77,9 @@ def test_a_plug_in_is_judged_mildly() -> None:
     plugin = owned(lib("flash/plugin.so", "libc.so.6", table=symbols([b"foo"])), "flash-attn")
     (finding,) = check(environment(Binary(plugin.member, plugin.path, plugin.images, owner=plugin.owner, role=Role.PAYLOAD)))
     assert finding.certainty == Certainty.POSSIBLE
+
+
+@pytest.mark.parametrize(("tag", "found"), [("cpython-311-x86_64-linux-gnu.", False), ("cpython-312-x86_64-linux-gnu.", True), ("", True)])
+def test_a_module_of_another_python_is_never_loaded(tag: str, found: bool) -> None:
+    core = owned(module("libc.so.6", member=f"flash/_core.{tag}so", table=symbols([b"foo"])), "flash-attn")
+    assert bool(told(environment(core))) == found

@@ -3,7 +3,7 @@
 import pytest
 
 from builders import SITE, WINDOWS, binary, elf, pe
-from linked import linked
+from linked import installed, linked
 from relocator.audit import run_rules
 from relocator.backends.windows.promises import promises
 from relocator.findings import Certainty, Severity
@@ -84,3 +84,11 @@ def test_what_python_code_may_do_makes_it_less_sure(hint_: Hint, certainty: Cert
 def test_a_delayed_need_is_a_warning() -> None:
     (finding,) = check(package(Needed("foo.dll", NeedKind.DELAYED)))
     assert (finding.severity, finding.primary.field) == (Severity.WARNING, "delay import")
+
+
+@pytest.mark.parametrize(("requires", "expected"), [({}, 0), ({"demo": ("other",)}, 1)])
+def test_in_an_environment_only_dlls_of_what_is_required_are_the_packages(requires: dict[str, tuple[str, ...]], expected: int) -> None:
+    core = binary("demo/_core.pyd", pe("foo.dll"), extension="demo._core")
+    elsewhere = binary("other/bin/foo.dll", pe(), owner="other")
+    survey = installed(core, elsewhere, target=WINDOWS, promises=promises(WINDOWS, "amd64"), requires=requires)
+    assert len(list(check(survey))) == expected

@@ -1,13 +1,17 @@
 """One folder per operating system: its binary format, its loader, its promises. The table, and the sniffing of first bytes."""
 
 import functools
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from relocator.buffer import Buffer
 from relocator.loading import Process, World
 from relocator.model import Binary, Format, Image, Load
 from relocator.target import Promises, Target
+
+if TYPE_CHECKING:
+    from relocator.plans import Edit, Patchset
 
 
 class Backend(Protocol):
@@ -26,6 +30,12 @@ class Backend(Protocol):
 
         `image` is one that `read` returned for the same buffer.
         """
+
+    def prepare(self, buffer: Buffer, edits: "Sequence[Edit]", /) -> "Patchset":
+        """Return the patches that carry out all edits of one file together; raise EditRefused or UnreadableBinary, and write nothing."""
+
+    def check_layout(self, data: "bytes | Buffer", /) -> tuple[str, ...]:
+        """Return one line for each rule about where things lie that a whole file breaks; none for a sound one."""
 
     def load(self, root: Binary, arch: str, world: World, process: Process, /) -> Load:
         """Return what one root brings into the process, as the system's loader would."""

@@ -1,5 +1,7 @@
 """`relocate audit`."""
 
+from typing import Any
+
 import click
 
 from relocator import api
@@ -11,13 +13,13 @@ from relocator.cli.options import Request, names, request
 @click.command("audit")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @request("audit", *options())
-def command(*, paths: tuple[str, ...], request: Request, **judging: str) -> int:
+def command(*, paths: tuple[str, ...], request: Request, **judging: Any) -> int:
     """Find what is missing, conflicting or unsafe in wheels, folders and files.
 
     PATH is a wheel, a folder (of wheels, or laid out as a package), a binary, a pattern such as "dist/*.whl", or - for a list of paths on
     standard input. The target comes from the wheel's tags, never from this machine.
 
-    Every option may stand in [tool.relocator] of pyproject.toml, or in a variable such as RELOCATOR_FAIL_ON; what is typed wins.
+    Options may also stand in [tool.relocator] of pyproject.toml, or in variables such as RELOCATOR_FAIL_ON; what is typed wins.
     """
 
     def look(path: str, progress: api.Progress, policy: api.Policy) -> tuple[tuple[api.Report, ...], tuple[api.Failure, ...]]:

@@ -46,7 +46,7 @@ def _read(ctx: click.Context, param: click.Parameter, value: str | None) -> Conf
             raise _both(ctx)
         if value is None or ctx.get_parameter_source("configuration") != ParameterSource.COMMANDLINE:
             return Configuration()
-    configuration = load(value) if value is not None else find(_here(), os.path.expanduser("~"))  # noqa: PTH111
+    configuration = load(value) if value is not None else _nearest()
     _lay_below(ctx, configuration)
     return configuration
 
@@ -55,11 +55,13 @@ def _both(ctx: click.Context) -> click.UsageError:
     return click.UsageError("--config and --no-config exclude one another", ctx)
 
 
-def _here() -> str:
+def _nearest() -> Configuration:
+    """Return the configuration of the current directory; an empty one when somebody has removed that directory."""
     try:
-        return os.getcwd()  # noqa: PTH109
-    except FileNotFoundError as error:
-        raise UsageError("the current directory does not exist any more", "change to another, or pass `--no-config`") from error
+        here = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return Configuration()
+    return find(here, os.path.expanduser("~"))  # noqa: PTH111
 
 
 def _lay_below(ctx: click.Context, configuration: Configuration) -> None:

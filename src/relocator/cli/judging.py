@@ -102,6 +102,8 @@ def _check_rule(name: str, place: str) -> None:
 
 def _refuse_baseline(path: str, paths: Sequence[str], request: Request) -> None:
     """Raise UsageError when the baseline would replace something else that this run reads or writes."""
+    if path == "-":
+        raise UsageError("--write-baseline takes a file: standard output has the report", "name a file, such as relocator-baseline.json")
     refuse_overwriting(path, [*paths, request.configuration.path], "--write-baseline")
     if path and Path(path).absolute() == Path(request.printing.output).absolute():
         raise UsageError(f"--output and --write-baseline both write {printable(path)}", "name two files")

@@ -65,20 +65,24 @@ def request(noun: str, *more: Option) -> Callable[[Function], Function]:
 
     `more` are the command's own options, told before those about printing.
     """
-    about = [
+    about: list[Option] = [
         click.option("--target", metavar="TAG", default="", help="Judge for this platform tag instead of the package's own."),
-        click.option("--search", metavar="DIR", multiple=True, type=click.Path(), help="Look for libraries here too, last of all. Repeatable."),
+        click.option(
+            "--search", metavar="DIR", multiple=True, type=click.Path(), help="Look for libraries here too, last of all. Repeatable."
+        ),
         click.option("--max-size", callback=size, metavar="SIZE", help="Refuse archives that inflate to more than this.  [default: 16G]"),
         click.option("--traceback", is_flag=True, hidden=True, help="Show where an internal error happened."),
     ]
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Only the verdicts, and no progress." if noun == "audit" else "No progress.")
+    quiet: Option = click.option(
+        "-q", "--quiet", is_flag=True, help="Only the verdicts, and no progress." if noun == "audit" else "No progress."
+    )
 
     def pack(values: dict[str, Any]) -> dict[str, Any]:
         del values["no_config"]
         values["printing"] = _taken(Printing, values)
         return {"request": _taken(Request, values)}
 
-    shared = [*configured.options(), *_printing(noun), COLOR, verbose("Everything, nothing shortened."), quiet]
+    shared: list[Option] = [*configured.options(), *_printing(noun), COLOR, verbose("Everything, nothing shortened."), quiet]
     return _packed([*about, *more, *shared], pack)
 
 

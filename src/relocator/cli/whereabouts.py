@@ -18,6 +18,9 @@ _NAMED = (("VIRTUAL_ENV", "the active virtual environment (VIRTUAL_ENV)"), ("CON
 _PRIVATE = (("pipx", "venvs"), ("uv", "tools"))
 """Folders below which tool installers keep one environment for each tool."""
 
+_RECEIPTS = ("pipx_metadata.json", "uv-receipt.toml")
+"""What they leave in each, wherever the user told them to keep it."""
+
 _MAGICS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe")
 
 
@@ -40,13 +43,19 @@ def default_place(environment: Mapping[str, str], here: str) -> Place:
     venv = os.path.join(here, ".venv")
     if os.path.isfile(os.path.join(venv, "pyvenv.cfg")):
         return Place(venv, "the .venv of this directory")
-    for path in _pythons(environment.get("PATH", "")):
-        return Place(path, "the first Python on PATH")
+    passed_over: list[str] = []
+    for path in _on_path(environment.get("PATH", "")):
+        if _is_binary(path):
+            told = f", scripts such as {passed_over[0]} left out: what they start, only running them could tell" if passed_over else ""
+            return Place(path, "the first Python on PATH" + told)
+        passed_over.append(path)
     raise UsageError("there is no environment to look at: none is active, and no Python is on PATH", "name a prefix: `relocate env PREFIX`")
 
 
 def is_private(path: str) -> bool:
     """Tell whether an environment is one that pipx or uv keeps for a single tool."""
+    if any(os.path.isfile(os.path.join(path, receipt)) for receipt in _RECEIPTS):
+        return True
     parts = os.path.realpath(path).replace("\\", "/").split("/")
     return any(pair in _PRIVATE for pair in pairwise(parts))
 
@@ -54,20 +63,20 @@ def is_private(path: str) -> bool:
 def variables_of(path: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the loader's variables of this shell when the environment is the shell's own; none for any other."""
     own = [environment.get(name, "") for name, _ in _NAMED]
-    own += [os.path.dirname(os.path.dirname(python)) for python in list(_pythons(environment.get("PATH", "")))[:1]]
+    own += [os.path.dirname(os.path.dirname(python)) for python in filter(_is_binary, _on_path(environment.get("PATH", "")))][:1]
     prefix = path if os.path.isdir(path) else os.path.dirname(os.path.dirname(os.path.abspath(path)))
-    if not any(folder and os.path.isdir(folder) and os.path.samefile(folder, prefix) for folder in own if os.path.exists(prefix)):
+    if not os.path.isdir(prefix) or not any(os.path.isdir(folder) and os.path.samefile(folder, prefix) for folder in own if folder):
         return {}
     return {name: environment[name] for name in LOADER_VARIABLES if environment.get(name)}
 
 
-def _pythons(search: str) -> Iterator[str]:
-    """Yield the Pythons on PATH; scripts that choose one (pyenv's shims) are not."""
+def _on_path(search: str) -> Iterator[str]:
+    """Yield what `python` may start, in the order of PATH, without what a tool installer keeps for itself."""
     names = ("python3.exe", "python.exe") if sys.platform == "win32" else ("python3", "python")
     for folder in search.split(os.pathsep):
         for name in names:
             path = os.path.join(folder, name)
-            if folder and os.access(path, os.X_OK) and _is_binary(path) and not is_private(os.path.dirname(folder)):
+            if folder and os.path.isfile(path) and os.access(path, os.X_OK) and not is_private(os.path.dirname(folder)):
                 yield path
 
 

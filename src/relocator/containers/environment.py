@@ -7,6 +7,7 @@ folders that .pth files and editable installations lead to. Files that no loader
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from functools import partial
@@ -18,10 +19,19 @@ from relocator.distributions import Claims
 from relocator.files import FileBuffer, installed, on_disk
 from relocator.inflating import Wanted, everything
 from relocator.layouts import Layout
-from relocator.model import FOLDER_OWNER, ContainerFacts, Distribution, Interpreter, Member, Problem
+from relocator.model import FOLDER_OWNER, ContainerFacts, Interpreter, Member, Problem
+from relocator.ownership import Ownership
 
 TEXT = frozenset(
-    ["pyi", "pyc", "pyo", "pyx", "pxd", "pxi", "txt", "md", "rst", "html", "htm", "css", "js", "mjs", "ts", "map", "json", "jsonl", "xml", "xsd", "xslt", "xsl", "rng", "toml", "cfg", "ini", "yaml", "yml", "csv", "tsv", "dat", "c", "cc", "cpp", "cxx", "cu", "cuh", "h", "hh", "hpp", "hxx", "inc", "inl", "ipp", "tpp", "def", "f", "f90", "f95", "for", "ftn", "m", "mm", "rs", "go", "java", "jinja", "jinja2", "j2", "tmpl", "template", "cmake", "pc", "in", "am", "ac", "png", "jpg", "jpeg", "gif", "svg", "ico", "bmp", "tif", "tiff", "webp", "pdf", "ps", "eps", "ttf", "otf", "woff", "woff2", "afm", "pfb", "wav", "mp3", "mp4", "npy", "npz", "mat", "pkl", "pickle", "parquet", "feather", "orc", "gz", "bz2", "xz", "zst", "zip", "whl", "tar", "tgz", "pem", "crt", "key", "po", "mo", "pot", "sh", "bat", "ps1", "csh", "fish", "nu", "tcl", "r", "jl", "ipynb", "mplstyle", "style", "lock", "sql", "proto", "fbs", "thrift", "lark", "g4", "typed", "license"]
+    re.findall(
+        r"\S+",
+        """pth start pyi pyc pyo pyx pxd pxi txt md rst html htm css js mjs ts map json jsonl xml xsd xslt xsl rng toml cfg ini
+        yaml yml csv tsv dat c cc cpp cxx cu cuh h hh hpp hxx inc inl ipp tpp def f f90 f95 for ftn m mm rs go java
+        jinja jinja2 j2 tmpl template cmake pc in am ac png jpg jpeg gif svg ico bmp tif tiff webp pdf ps eps
+        ttf otf woff woff2 afm pfb wav mp3 mp4 npy npz mat pkl pickle parquet feather orc gz bz2 xz zst zip whl tar tgz
+        pem crt key po mo pot sh bat ps1 csh fish nu tcl r jl ipynb mplstyle style lock sql proto fbs thrift lark g4
+        typed license""",
+    )
 )
 """Endings of names that no loader maps; .py apart, which is read where it may matter."""
 
@@ -31,10 +41,10 @@ _CONDA_FOLDERS = ("lib", "Library/bin", "Library/lib", "DLLs", "bin", "")
 _MOST_FOLLOWED = 100_000
 """Files below the folders that .pth files lead to: a path that leads to a whole disk is not followed any further."""
 
+_PYTHON_LIBRARY = re.compile(r"libpy(thon|py)3.*\.(so|dylib)(\.[\d.]+)?|(lib)?py(thon|py)3.*\.dll", re.IGNORECASE)
+
 _TESTS = frozenset(("tests", "test", "testing"))
 """Folders whose sources no import of the package reaches; they are half of all."""
-
-_EXAMPLES = 3
 
 
 class Environment:
@@ -53,31 +63,26 @@ class Environment:
         self._members: list[Member] = []
         self._problems: list[Problem] = []
         self._named_from = tuple(installed(folder) + "/" for folder in (*layout.sites[:1], layout.root))
-        self._claims: list[Claims] = []
-        self._owners: dict[str, str] = {}
-        """By installed path."""
-        self._digests: dict[str, str] = {}
-        self._tops: dict[str, str] = {}
-        """Owners of whole folders, by installed path."""
         self._walked: set[str] = set()
         self._sources: dict[str, list[str]] = {}
         """Python sources by owner: read once it is known whether the owner has binaries."""
         self._binary_owners: set[str] = set()
         self._added: list[str] = []
         """Folders that .pth files add to sys.path."""
-        self._gather()
+        self._ownership = Ownership(list(self._conda_records()), list(self._python_records()), self._member)
+        self._problems += self._ownership.problems
 
     def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield every file that some loader may map, then the Python sources of the distributions that have one."""
         for path in self._files():
             yield from self._opened(path, wanted)
-        for owner in (FOLDER_OWNER, *dict.fromkeys(claims.distribution.name for claims in self._claims)):
+        for owner in (FOLDER_OWNER, *dict.fromkeys(d.name for d in self._ownership.distributions)):
             for path in self._sources.get(owner, ()) if owner in self._binary_owners else ():
                 source = None if _TESTS.intersection(path.split(os.sep)) else self._source(path, owner)
                 if source is not None:
                     yield source
         yield from self._startup_code()
-        self._look_for_missing()
+        self._problems += self._ownership.missing(lambda path: path in self._walked or os.path.lexists(on_disk(path)))
         if self._hashes:
             self._check_hashes()
 
@@ -94,7 +99,7 @@ class Environment:
         return ContainerFacts(
             "environment",
             self._subject,
-            tuple(sorted((claims.distribution for claims in self._claims), key=lambda d: (d.name.casefold(), d.source))),
+            tuple(sorted(self._ownership.distributions, key=lambda d: (d.name.casefold(), d.source))),
             members=tuple(self._members),
             problems=tuple(dict.fromkeys(problems)),
             root=installed(layout.root),
@@ -110,51 +115,6 @@ class Environment:
         """Close nothing: each file is closed once it was read."""
 
     # ---- records
-
-    def _gather(self) -> None:
-        """Read the records of all distributions and find out who owns what: what pip puts over conda's files is pip's."""
-        conda = list(self._conda_records())
-        by_file = {path: claims for claims in conda for path in claims.files if ".dist-info/" in path or ".egg-info" in path}
-        python: list[tuple[Claims, Claims | None]] = []
-        for claims in self._python_records():
-            first = f"{claims.distribution.metadata}/METADATA"
-            record = (
-                by_file.get(first) or by_file.get(f"{claims.distribution.metadata}/PKG-INFO") or by_file.get(claims.distribution.metadata)
-            )
-            python.append((claims, record))
-        renamed: dict[int, Distribution] = {}
-        for claims, record in python:
-            if record is not None:
-                own = claims.distribution
-                claims.distribution = _of_conda(own, record.distribution)
-                renamed.setdefault(id(record), claims.distribution)
-        for claims in conda:
-            own = renamed.get(id(claims), claims.distribution)
-            if own is claims.distribution:
-                self._claims.append(claims)
-            self._claim(claims, own)
-        for claims, record in python:
-            self._claims.append(claims)
-            self._claim(claims, claims.distribution, over=record)
-
-    def _claim(self, claims: Claims, owner: Distribution, over: Claims | None = None) -> None:
-        """Note whose the files are; two owners of one file are a problem, except that conda's record names what its package brought."""
-        shared: dict[str, list[str]] = {}
-        for path, digest in claims.files.items():
-            before = self._owners.get(path)
-            if before is not None and (over is None or path not in over.files) and not path.endswith(".pyc"):
-                shared.setdefault(before, []).append(self._member(path))
-            self._owners[path] = owner.name
-            if digest:
-                self._digests[path] = digest
-        for top in claims.tops:
-            self._tops.setdefault(top, owner.name)
-        for before, files in shared.items():
-            whose = f"{before}" if before != owner.name else f"another {before}"
-            self._problems.append(
-                Problem("shared-file", self._member(owner.metadata), f"{owner.name} owns {_some(files)}, which {whose} owns, too")
-            )
-        self._problems += claims.problems
 
     def _conda_records(self) -> Iterator[Claims]:
         folder = os.path.join(self._layout.root, "conda-meta")
@@ -196,9 +156,10 @@ class Environment:
         for site in self._layout.sites:
             yield from self._below(site)
         sites = tuple(installed(site) + "/" for site in self._layout.sites)
-        for path in self._owners:
+        for path in self._ownership.files:
             if not path.startswith(sites) and _may_load(path) and not path.endswith(".py"):
                 yield from self._once(on_disk(path))
+        yield from self._python_itself()
         if self._layout.kind == "conda environment":
             for folder in _CONDA_FOLDERS:
                 whole = os.path.join(self._layout.root, *folder.split("/"))
@@ -206,6 +167,16 @@ class Environment:
                     if _may_load(name) and not name.endswith(".py"):
                         yield from self._once(os.path.join(whole, name))
         yield from self._followed()
+
+    def _python_itself(self) -> Iterator[str]:
+        """Yield the interpreter and its library, where they lie in this prefix."""
+        path, root = self._layout.interpreter.path, self._layout.root
+        if path and path.startswith(os.path.join(root, "")):
+            yield from self._once(path)
+            for folder in (os.path.dirname(path), os.path.join(root, "lib")):
+                for name in self._names(folder):
+                    if _PYTHON_LIBRARY.fullmatch(name):
+                        yield from self._once(os.path.join(folder, name))
 
     def _once(self, path: str) -> Iterator[str]:
         """Yield a file of its own: neither walked before nor a link to what is seen anyway."""
@@ -230,8 +201,8 @@ class Environment:
         left = limit
         while pending:
             here = pending.pop()
-            if limit and os.path.isfile(os.path.join(here, "pyvenv.cfg")):
-                continue  # another environment inside a developer's folder
+            if limit and (os.path.isfile(os.path.join(here, "pyvenv.cfg")) or not self._is_on_disk_of(folder, here)):
+                continue  # another environment, or another file system, inside a developer's folder
             below: list[str] = []
             for entry in self._scanned(here):
                 if limit and (left := left - 1) < 0:
@@ -246,13 +217,19 @@ class Environment:
                     yield from self._file(entry)
             pending += reversed(below)
 
+    def _is_on_disk_of(self, folder: str, here: str) -> bool:
+        try:
+            return os.stat(folder).st_dev == os.stat(here).st_dev
+        except OSError:  # told when it is listed
+            return True
+
     def _file(self, entry: "os.DirEntry[str]") -> Iterator[str]:
         path = installed(entry.path)
         if path in self._walked:
             return
         self._walked.add(path)
         if entry.name.endswith(".py"):
-            self._sources.setdefault(self._owner(path), []).append(entry.path)
+            self._sources.setdefault(self._ownership.owner(path), []).append(entry.path)
         elif _may_load(entry.name):
             yield entry.path
 
@@ -294,15 +271,23 @@ class Environment:
         """Yield the files that .pth files and the finders of editable installations lead to."""
         for site in self._layout.sites:
             for name in self._names(site):
-                for path in editable.leads(name, self._text(os.path.join(site, name)), site) if editable.is_telling(name) else ():
+                for path in self._leads(site, name) if editable.is_telling(name) else ():
                     where = os.path.realpath(path)
                     if os.path.isfile(where):
-                        self._sources.setdefault(self._owner(installed(where)), []).append(where)
+                        self._sources.setdefault(self._ownership.owner(installed(where)), []).append(where)
+                    elif where == os.path.dirname(where):
+                        self._problems.append(
+                            Problem("directory", self._member(installed(os.path.join(site, name))), "leads to a whole disk")
+                        )
                     elif os.path.isdir(where) and where not in (*self._layout.sites, *self._added):
                         if name.endswith(".pth"):
                             self._added.append(where)
-                        self._tops.setdefault(installed(where), self._owner(installed(os.path.join(site, name))))
+                        self._ownership.give(installed(where), self._ownership.owner(installed(os.path.join(site, name))))
                         yield from self._below(where, _MOST_FOLLOWED)
+
+    def _leads(self, site: str, name: str) -> Iterator[str]:
+        text = self._text(os.path.join(site, name))
+        return editable.leads(name, text.replace("\\", "/") if self._layout.windows else text, site)
 
     # ---- one file
 
@@ -313,11 +298,11 @@ class Environment:
             self._unreadable(path, error)
             return
         where = installed(path)
-        owner = self._owner(where)
+        owner = self._ownership.owner(where)
         with data:
             if wanted(data[:64]):
                 self._binary_owners.add(owner)
-            member = Member(self._member(where), len(data), 0, self._digests.get(where, ""))
+            member = Member(self._member(where), len(data), 0, self._ownership.hashes.get(where, ""))
             self._members.append(member)
             yield Entry(member, where, data, owner)
 
@@ -325,7 +310,7 @@ class Environment:
         data = self._contents(path)
         if data is None:
             return None
-        member = Member(self._member(installed(path)), len(data), 0, self._digests.get(installed(path), ""))
+        member = Member(self._member(installed(path)), len(data), 0, self._ownership.hashes.get(installed(path), ""))
         self._members.append(member)
         return Entry(member, installed(path), data, owner)
 
@@ -340,16 +325,7 @@ class Environment:
                         path = installed(os.path.join(site, name))
                         member = Member(self._member(path), len(code))
                         self._members.append(member)
-                        yield Entry(member, path, code.encode("utf-8", "surrogateescape"), self._owner(path))
-
-    def _owner(self, path: str) -> str:
-        found = self._owners.get(path)
-        if found is None and self._tops:
-            parts = path.split("/")
-            above = ("/".join(parts[:count]) for count in range(len(parts), 1, -1))
-            found = next((self._tops[folder] for folder in above if folder in self._tops), None)
-            found = found or self._tops.get(path.removesuffix(".py"))
-        return found or FOLDER_OWNER
+                        yield Entry(member, path, code.encode("utf-8", "surrogateescape"), self._ownership.owner(path))
 
     def _member(self, path: str) -> str:
         for folder in self._named_from:
@@ -359,25 +335,15 @@ class Environment:
 
     # ---- what the records say and the disk does not
 
-    def _look_for_missing(self) -> None:
-        for claims in self._claims:
-            absent = [path for path in claims.files if path not in self._walked and not path.endswith(".pyc")]
-            absent = [self._member(path) for path in absent if not os.path.lexists(on_disk(path))]
-            if absent:
-                whose = claims.distribution
-                count = f"{len(absent):,} of {len(claims.files):,} files"
-                message = f"names {_some(absent)}, which are not there" if len(absent) > 1 else f"names {absent[0]}, which is not there"
-                self._problems.append(Problem("missing-file", self._member(whose.metadata), f"{whose.name}: {message} ({count})"))
-
     def _check_hashes(self) -> None:
-        for path, digest in self._digests.items():
+        for path, digest in self._ownership.hashes.items():
             try:
                 with open(on_disk(path), "rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError:  # told as missing or not readable already
                 continue
             if found != digest:
-                message = f"differs from what {self._owner(path)}'s record says: changed since it was installed"
+                message = f"differs from what {self._ownership.owner(path)}'s record says: changed since it was installed"
                 self._problems.append(Problem("hash", self._member(path), message))
 
     # ---- the disk
@@ -424,13 +390,6 @@ def _python(interpreter: Interpreter) -> str:
     return ", ".join([*told, *(word for flag, word in (("t", "free-threaded"), ("d", "debug build")) if flag in interpreter.flags)])
 
 
-def _of_conda(own: Distribution, package: Distribution) -> Distribution:
-    """Return a Python distribution as conda's package brings it."""
-    return Distribution(
-        own.name, own.version, own.requires, own.root, "conda", "conda", own.editable, package.url, own.metadata, package.package
-    )
-
-
 def _may_load(path: str) -> bool:
     """Tell by its name whether a loader, or we, may want to look into a file."""
     name = path.rpartition("/")[2]
@@ -441,9 +400,3 @@ _PLAIN = frozenset(
     ("RECORD", "METADATA", "WHEEL", "INSTALLER", "REQUESTED", "LICENSE", "COPYING", "README", "NOTICE", "AUTHORS", "PKG-INFO")
 )
 """Names without an ending that no loader maps."""
-
-
-def _some(files: list[str]) -> str:
-    """Return a few names and how many more there are."""
-    named = ", ".join(files[:_EXAMPLES])
-    return named if len(files) <= _EXAMPLES else f"{named} and {len(files) - _EXAMPLES:,} more"

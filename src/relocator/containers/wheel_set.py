@@ -8,6 +8,7 @@ from relocator.containers.entry import Container, Entry
 from relocator.inflating import Wanted, everything
 from relocator.metadata import normalised
 from relocator.model import PREFIX, ContainerFacts, Interpreter, Member, Problem
+from relocator.paint import counted
 
 
 class WheelSet:
@@ -45,7 +46,7 @@ class WheelSet:
             root=PREFIX,
             sites=(self._site,),
             interpreter=self._interpreter,
-            origin=f"a set of {len(found)} wheels, none of it installed",
+            origin=f"{counted(len(found), 'wheel')} as installed side by side",
         )
 
     def _clashes(self) -> Iterator[Problem]:

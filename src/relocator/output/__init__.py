@@ -8,11 +8,13 @@ OUTPUTS: Mapping[str, Mapping[str, str]] = {
         "audit": "text.audit",
         "show": "text.show",
         "tree": "text.tree",
+        "edit": "text.edit",
+        "undo": "text.edit",
         "rules": "text.rules",
         "explain": "text.rules",
         "failures": "text.failures",
     },
-    "json": dict.fromkeys(("audit", "show", "tree", "rules", "explain"), "json"),
+    "json": dict.fromkeys(("audit", "show", "tree", "edit", "undo", "rules", "explain"), "json"),
     "mermaid": {"tree": "mermaid"},
 }
 """Format to noun to module; kept here so that `--help` need not import them, and checked by a test."""

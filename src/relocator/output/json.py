@@ -4,16 +4,19 @@ Text that a file holds is given as it is, except that bytes which are no UTF-8 b
 A field that does not apply is "" where it is text, and null where it is a number or a choice.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relocator import __version__
 from relocator.archive_tools import compressor
+from relocator.editing import FilePlan, Restored
 from relocator.facts import Forest, Profile
 from relocator.findings import Failure, Finding, Report, Rule, Suppressed, Where
 from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolution
 from relocator.paint import View, short_path
+from relocator.plans import Edit
 from relocator.rules import page, summary
 from relocator.tags import platform_names
 
@@ -35,6 +38,16 @@ def render_show(profiles: Sequence[Profile], failures: Sequence[Failure], view: 
 def render_tree(forests: Sequence[Forest], failures: Sequence[Failure], view: View) -> str:
     """Render loads; schemas/tree.json describes it."""
     return _document("subjects", map(_forest, forests), failures)
+
+
+def render_edit(plans: Sequence[FilePlan], failures: Sequence[Failure], view: View) -> str:
+    """Render plans of single files, written or not; schemas/edit.json describes it."""
+    return _document("plans", map(_file_plan, plans), failures)
+
+
+def render_undo(restored: Sequence[Restored], failures: Sequence[Failure], view: View) -> str:
+    """Render what was put back, in the frame of an edit."""
+    return _document("plans", map(_restored, restored), failures)
 
 
 def render_rules(rules: Sequence[Rule], view: View) -> str:
@@ -226,6 +239,40 @@ def _edge(edge: Resolution, facts: ContainerFacts) -> Object:
         "via": edge.via,
         "tried": [tried._asdict() for tried in edge.tried],
     }
+
+
+# ---- edit
+
+
+def _file_plan(plan: FilePlan) -> Object:
+    return {"subject": plan.subject, "actions": [_edit_binary(plan)] if plan.patchset else [], "output": plan.output, "remarks": list(plan.remarks)}
+
+
+def _edit_binary(plan: FilePlan) -> Object:
+    patchset = plan.patchset
+    return {
+        "action": "edit-binary",
+        "format": str(plan.format),
+        "edits": [_edit(edit) for edit in plan.edits],
+        "changes": [change._asdict() for change in plan.changes],
+        "patches": [{**patch._asdict(), "old": patch.old.hex(), "new": patch.new.hex()} for patch in patchset.patches],
+        "moves": [move._asdict() for move in patchset.moves],
+        "size_before": patchset.size_before,
+        "size_after": patchset.size_after,
+        "written": plan.written,
+        "sha256_before": plan.sha256_before,
+        "sha256_after": plan.sha256_after,
+        "verified": list(plan.verified),
+    }
+
+
+def _edit(edit: Edit) -> Object:
+    return {"edit": type(edit).__name__, **{field.name: getattr(edit, field.name) for field in dataclasses.fields(edit)}}
+
+
+def _restored(restored: Restored) -> Object:
+    action = {"action": "restore", **_fields(restored, "written", "sha256_before", "sha256_after")}
+    return {"subject": restored.path, "actions": [action], "output": restored.path, "remarks": []}
 
 
 # ---- rules

@@ -37,7 +37,7 @@ The warning, when the packages hand no GPU memory to one another.
 
 By the names of the libraries that the files need, as far as they tell the toolkit's version (libcusolver.so.11 does not, two toolkits have
 it). The driver, libcuda.so.1, belongs to the host and serves every version. The version that most distributions need or bring is the
-environment's; each distribution that needs another one gets a finding for each library.
+environment's; each need for another one is a finding.
 
 ## References
 
@@ -66,16 +66,16 @@ class _Need(NamedTuple):
 
 
 def check(survey: Survey) -> Iterator[Finding]:
-    """Yield one finding for each library of another major version that a distribution needs."""
+    """Yield one finding for each need for a library of another major version."""
     needs = list(_needs(survey))
     votes = Counter(major for owner, major in dict.fromkeys((need.owner, need.major) for need in needs))
     votes.update(major for binary, _ in survey.images() if (major := cuda_major(binary.path.rpartition("/")[2])))
     if len(votes) < 2:
         return
     usual = max(votes, key=lambda major: (votes[major], major))
-    told: set[tuple[str, str]] = set()
+    told: set[tuple[str, str, int]] = set()
     for need in needs:
-        key = need.owner, need.resolution.needed.name
+        key = need.resolution.importer, need.resolution.arch, need.resolution.position
         if need.major != usual and key not in told:
             told.add(key)
             yield _finding(survey, need, usual)

@@ -21,7 +21,7 @@ The message never says which DLL or which function, and whether it fails depends
       demo/foo.dll (amd64), export name foo.dll: version 2.0.0.0, for demo/_core.pyd
         also demo/_core.pyd (amd64), import foo.dll: does not find foo_new in other/foo.dll
         also other/foo.dll (amd64), export name foo.dll: version 1.4.0.0, for other/_core.pyd
-      = help: take versions of the packages that ship the same DLL, or give the one that was copied in a name of its own (`relocate repair`)
+      = help: take versions of the packages that ship the same DLL, or copy it in under a name of its own (`relocate repair`)
       = more: relocate explain dll-name-conflict
 
 ## How to fix it
@@ -37,7 +37,8 @@ When the DLLs are compatible in both directions, or no process imports both pack
 
 By the loads of all extension modules and of the DLLs that Python opens: where does each need of a name, without regard to case, lead when
 that module is imported alone. Files with equal bytes or an equal debug id are one DLL. What each user imports from its own DLL is then
-looked for among the exports of the other one. API sets and DLLs of the system do not count.
+looked for among the exports of the other one. API sets and DLLs of the system do not count. Newer builds of Microsoft's runtimes keep
+all that older ones of that name had ("C++ binary compatibility"), so that two of them alone are no fault.
 
 ## References
 
@@ -46,18 +47,14 @@ looked for among the exports of the other one. API sets and DLLs of the system d
 - https://github.com/ContinuumIO/anaconda-issues/issues/10823
 """
 
-import re
 from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
-from relocator.meeting import Clash, Rival, clashes, file_version, lack
+from relocator.meeting import MSVC_RUNTIME, Clash, Rival, clashes, file_version, lack
 from relocator.model import Format, Survey
 from relocator.places import identity_place, place_in
 
-RUNTIME = re.compile(r"(msvcp|vcruntime|concrt|vccorlib|vcamp|vcomp)140(_\w+)?[.]dll")
-"""Newer builds of these DLLs keep all that older ones had (Microsoft, "C++ binary compatibility")."""
-
-HELP = "take versions of the packages that ship the same DLL, or give the one that was copied in a name of its own (`relocate repair`)"
+HELP = "take versions of the packages that ship the same DLL, or copy it in under a name of its own (`relocate repair`)"
 
 
 def check(survey: Survey) -> Iterator[Finding]:
@@ -69,7 +66,7 @@ def check(survey: Survey) -> Iterator[Finding]:
 def _findings(survey: Survey, clash: Clash) -> Iterator[Finding]:
     first, *others = clash.rivals
     missing = lack(survey, clash)
-    if not missing and RUNTIME.fullmatch(clash.name.casefold()):
+    if not missing and MSVC_RUNTIME.fullmatch(clash.name.casefold()):
         return
     related = [_place(rival) for rival in others]
     message = "different DLLs bear one name, and the first one loaded is used for all"

@@ -17,7 +17,7 @@ more memory, and on machines with many processors meet limits:
     note[duplicate-blas]: several copies of BLAS can be loaded into one process, each with its own threads
       numpy/libopenblas-numpy.so (x86_64), DT_SONAME libopenblas-numpy.so: OpenBLAS, brought by numpy
         also scipy/libopenblas-scipy.so (x86_64), DT_SONAME libopenblas-scipy.so: OpenBLAS, brought by scipy
-      = help: nothing needs doing; where threads are too many, set OPENBLAS_NUM_THREADS or MKL_NUM_THREADS, or take all packages from conda-forge
+      = help: nothing needs doing; where threads are too many, set OPENBLAS_NUM_THREADS or MKL_NUM_THREADS
       = more: relocate explain duplicate-blas
 
 ## How to fix it
@@ -48,7 +48,7 @@ from relocator.families import copies, place_of
 from relocator.findings import Certainty, Finding, Rule, Severity
 from relocator.model import Survey
 
-HELP = "nothing needs doing; where threads are too many, set OPENBLAS_NUM_THREADS or MKL_NUM_THREADS, or take all packages from conda-forge"
+HELP = "nothing needs doing; where threads are too many, set OPENBLAS_NUM_THREADS or MKL_NUM_THREADS"
 
 
 def check(survey: Survey) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 ## What it flags
 
 Two or more OpenMP runtimes that imports of this environment bring, and that the loader does not take for one. An error where two of them
-are builds of LLVM's runtime, which Intel's is too; a warning otherwise, and where some package sets KMP_DUPLICATE_LIB_OK.
+are builds of LLVM's runtime, which Intel's is too; a warning otherwise, and where the import of some package sets KMP_DUPLICATE_LIB_OK:
+then it depends on which one is imported first.
 
 ## Why it matters
 
@@ -59,27 +60,30 @@ SILENCER = "KMP_DUPLICATE_LIB_OK"
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each architecture in which imports bring several runtimes."""
-    silenced = [hint.member for hint in survey.hints if hint.call == "setenv" and hint.argument == SILENCER]
+    silenced = list(dict.fromkeys(hint.member for hint in survey.hints if hint.call == "setenv" and hint.argument == SILENCER))
     for found in copies(survey, "OpenMP").values():
         if len(found) > 1:
-            yield _finding(survey, found, silenced)
+            fatal = [copy for copy in found if copy.variant.name == REGISTERING]
+            deadly = len(fatal) > 1
+            ordered = [*fatal, *(copy for copy in found if copy not in fatal)] if deadly else found
+            yield _finding(survey, ordered, deadly, silenced)
 
 
-def _finding(survey: Survey, found: Sequence[Copy], silenced: Sequence[str]) -> Finding:
-    fatal = [copy for copy in found if copy.variant.name == REGISTERING]
-    first, *others = [*fatal, *(copy for copy in found if copy not in fatal)]
+def _finding(survey: Survey, found: Sequence[Copy], fatal: bool, silenced: Sequence[str]) -> Finding:
+    first, *others = found
     message = "several OpenMP runtimes can be loaded into one process"
-    if len(fatal) > 1:
-        message += ", and two of them end it"
-        if silenced:
-            message += f" unless {SILENCER} is set"
+    if fatal:
+        message += f", and two of them end it unless {SILENCER} is set" if silenced else ", and two of them end it"
     return Finding(
         "duplicate-openmp",
-        Severity.ERROR if len(fatal) > 1 and not silenced else Severity.WARNING,
+        Severity.ERROR if fatal and not silenced else Severity.WARNING,
         Certainty.LIKELY,
         message,
         place_of(survey, first),
-        (*(place_of(survey, copy) for copy in others), *(Where(member, label=f"sets {SILENCER}") for member in silenced)),
+        (
+            *(place_of(survey, copy) for copy in others),
+            *(Where(member, label=f"sets {SILENCER} when it is imported") for member in silenced if fatal),
+        ),
         "install the packages from one place that shares a runtime (conda-forge does), or do not import them into one process",
     )
 

@@ -50,7 +50,7 @@ do not count.
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from relocator.families import Copy, copies, exported_versions, owners, place_of
+from relocator.families import Copy, copies, owners, place_of
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.knowledge.families import apart, family_names
 from relocator.meeting import same_content
@@ -75,9 +75,9 @@ def _together(survey: Survey, found: Sequence[Copy]) -> tuple[Copy, Copy, Load] 
     if found[0].image.format != Format.ELF:
         return None
     for one, other in combinations(found, 2):
-        if exported_versions(one).isdisjoint(exported_versions(other)):
+        if one.exports.isdisjoint(other.exports):
             continue
-        for load in dict.fromkeys((*one.loads, *other.loads)):
+        for load in {(load.root, load.arch): load for load in (*one.loads, *other.loads)}.values():
             scope = (*survey.global_scope, *load.order)
             if one.binary.path in scope and other.binary.path in scope:
                 first, second = sorted((one, other), key=lambda copy: scope.index(copy.binary.path))

@@ -70,7 +70,7 @@ _SYSTEMS = {
     "windows": ("nt", "win32", "Windows"),
 }
 
-HELP_1 = "build with NumPy 2, whose modules run with NumPy 1.19 and newer too, or require numpy<2"
+BUILD = "build with NumPy 2, whose modules run with NumPy 1.19 and newer too"
 
 
 class _Admitted(NamedTuple):
@@ -85,13 +85,14 @@ class _Admitted(NamedTuple):
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each image whose NumPy headers do not fit the NumPy versions that it may meet."""
     admitted = functools.cache(lambda owner: _admitted(survey, owner))
+    lowest = (0, 0) if _installed(survey) else _first_wheels(survey.target)
     for binary, image in survey.images():
         if not image.literals or binary.owner.lower() == "numpy":
             continue
         floors = [(int(found[1]), int(found[2])) for found in map(NUMPY_2.match, image.literals) if found]
-        if floors:
+        if floors and max(floors) > lowest:
             yield from _judged_floor(binary, image, max(floors), admitted(binary.owner))
-        elif any(literal.startswith(NUMPY_1) for literal in image.literals):
+        elif not floors and any(literal.startswith(NUMPY_1) for literal in image.literals):
             yield _first(binary, image, admitted(binary.owner))
 
 
@@ -100,10 +101,17 @@ def _first(binary: Binary, image: Image, admitted: _Admitted | None) -> Finding:
     label = "Requires-Dist keeps NumPy 2 away" if kept_away else "nothing keeps NumPy 2 away"
     if admitted and admitted.installed:
         label = f"NumPy {_dotted(admitted.newest)} is installed"
-    certain = Severity.ERROR if admitted and admitted.installed and not kept_away else Severity.WARNING
+    grave = Severity.ERROR if admitted and admitted.installed and not kept_away else Severity.WARNING
     where = Where(binary.member, image.arch, "string literal", None, NUMPY_1.decode(), label=label)
     message = "was compiled with the headers of NumPy 1, which NumPy 2 refuses"
-    return Finding("numpy-abi", Severity.NOTE if kept_away else certain, Certainty.CERTAIN, message, where, help=HELP_1)
+    return Finding(
+        "numpy-abi",
+        Severity.NOTE if kept_away else grave,
+        Certainty.CERTAIN,
+        message,
+        where,
+        help=BUILD if kept_away else f"{BUILD}, or require numpy<2",
+    )
 
 
 def _judged_floor(binary: Binary, image: Image, floor: tuple[int, int], admitted: _Admitted | None) -> Iterator[Finding]:
@@ -123,13 +131,17 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 def _admitted(survey: Survey, owner: str) -> _Admitted | None:
     """Return the versions that files of a distribution may meet; None when nothing tells."""
-    for distribution in survey.container.distributions:
-        if distribution.name.lower() == "numpy":
-            version = re.match(r"(\d+)\.(\d+)", distribution.version)
-            return _Admitted((int(version[1]), int(version[2])), (int(version[1]), int(version[2])), True) if version else None
+    numpy = _installed(survey)
+    if numpy:
+        version = re.match(r"(\d+)\.(\d+)", numpy.version)
+        return _Admitted((int(version[1]), int(version[2])), (int(version[1]), int(version[2])), True) if version else None
     own = [distribution for distribution in survey.container.distributions if distribution.name == owner]
     admitted = [minor for minor in _required(own[0], survey.target) if minor >= _first_wheels(survey.target)] if own else []
     return _Admitted(min(admitted), max(admitted), False) if admitted else None
+
+
+def _installed(survey: Survey) -> Distribution | None:
+    return next((one for one in survey.container.distributions if one.name.lower() == "numpy"), None)
 
 
 def _first_wheels(target: Target) -> tuple[int, int]:

@@ -36,8 +36,8 @@ When no code with a mutex ever runs. When the package with the newer DLL is alwa
 ## How it decides
 
 By the two functions: code with the old kind of mutex imports both. The versions are those of the files' version resources. In an
-environment, every msvcp140.dll that an import brings can be the first; in a wheel, the one that the file itself finds. A DLL of the system
-is not known, and not judged.
+environment, every msvcp140.dll that an import brings can be the first. One that we see no import bring makes it merely possible: Python
+code may open it, or add its folder. A DLL of the system is not known, and not judged.
 
 ## References
 
@@ -63,9 +63,8 @@ def check(survey: Survey) -> Iterator[Finding]:
     for binary, image in survey.images():
         position = _position(image) if image.format == Format.PE and image.symbols.mentions(LOCK) else None
         if position is not None:
-            own, others = _too_old(survey, binary, image, position)
-            if own or others:
-                yield _finding(binary, image, position, own, others)
+            for certainty, places in _too_old(survey, binary, image, position):
+                yield _finding(binary, image, position, certainty, places)
 
 
 def _position(image: Image) -> int | None:
@@ -82,8 +81,8 @@ def _is_runtime(library: str) -> bool:
     return library.startswith("msvcp140") and library.endswith(".dll")
 
 
-def _too_old(survey: Survey, binary: Binary, image: Image, position: int) -> tuple[list[Where], list[Where]]:
-    """Return the DLLs that are too old: of those that the file finds by itself, and of those that may be in the process before."""
+def _too_old(survey: Survey, binary: Binary, image: Image, position: int) -> Iterator[tuple[Certainty, list[Where]]]:
+    """Yield the DLLs that are too old, the surest kind alone: what the file finds by itself, what imports bring, what else is there."""
     name = image.needed[position].name.casefold()
     targets = {
         resolution.target
@@ -91,26 +90,31 @@ def _too_old(survey: Survey, binary: Binary, image: Image, position: int) -> tup
         for resolution in load.resolutions
         if resolution.importer == binary.path and resolution.position == position and resolution.target
     }
-    own: list[Where] = []
-    others: list[Where] = []
-    for one in brought(survey):
-        version = file_version(one.image)
-        if one.binary.path.rpartition("/")[2].casefold() == name and one.image.arch == image.arch and () < version < NEEDED:
-            place = Where(one.binary.member, one.image.arch, label=f"is version {'.'.join(map(str, version))}")
-            (own if one.binary.path in targets else others).append(place)
-    return own, others
+    brought_ones = {one.binary.path for one in brought(survey)}
+    found: dict[Certainty, list[Where]] = {}
+    alone = binary.path not in brought_ones  # a program, or what nothing is seen to open, meets no other package
+    for other in survey.binaries:
+        version = file_version(other.images[0])
+        if other.path.rpartition("/")[2].casefold() == name and other.images[0].arch == image.arch and () < version < NEEDED:
+            place = Where(other.member, image.arch, label=f"is version {'.'.join(map(str, version))}")
+            rank = Certainty.CERTAIN if other.path in targets else Certainty.LIKELY if other.path in brought_ones else Certainty.POSSIBLE
+            if rank == Certainty.CERTAIN or not alone:
+                found.setdefault(rank, []).append(place)
+    if found:
+        yield max(found.items())
 
 
-def _finding(binary: Binary, image: Image, position: int, own: list[Where], others: list[Where]) -> Finding:
+def _finding(binary: Binary, image: Image, position: int, certainty: Certainty, places: list[Where]) -> Finding:
+    own = certainty == Certainty.CERTAIN
     return Finding(
         "older-msvc-runtime",
         Severity.ERROR,
-        Certainty.CERTAIN if own else Certainty.LIKELY,
+        certainty,
         "locks a mutex in a way that needs msvcp140.dll 14.40, and finds an older one"
         if own
         else "locks a mutex in a way that needs msvcp140.dll 14.40, and an older one may be loaded first",
         place_in(binary, image, position, f"imports {LOCK.decode()}, not {SET_UP.decode()}"),
-        tuple(own or others),
+        tuple(places),
         "ship msvcp140.dll 14.40 or newer, or build with /D_DISABLE_CONSTEXPR_MUTEX_CONSTRUCTOR"
         if own
         else "update the package with the older DLL, or import the one with the newest first",

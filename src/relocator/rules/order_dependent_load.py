@@ -40,7 +40,7 @@ When the package itself imports the other one before its own modules.
 
 By the loads: the need is missing when the module is imported alone. The other library counts if the import of some module brings it. glibc
 and Windows compare names; macOS compares the whole install name, so that a copy whose name a repair tool has changed does not count; musl
-compares files, so that nothing helps there.
+compares files, so that nothing helps there. Microsoft's C and C++ runtimes are left to `unbundled-msvc-runtime`.
 
 ## References
 
@@ -53,7 +53,7 @@ compares files, so that nothing helps there.
 from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity
-from relocator.meeting import brought, imported_loads
+from relocator.meeting import MSVC_RUNTIME, brought, imported_loads
 from relocator.model import Binary, Format, How, Image, Load, Resolution, Survey
 from relocator.places import OPTIONAL, identity_place, need_place, trail
 from relocator.requires import requires
@@ -71,7 +71,8 @@ def check(survey: Survey) -> Iterator[Finding]:
     for load in imported_loads(survey):
         for resolution in load.resolutions:
             key = resolution.importer, resolution.arch, resolution.position
-            if resolution.how in _ABSENT and resolution.needed.kind not in OPTIONAL and key not in told:
+            left = load.loader == "windows" and MSVC_RUNTIME.fullmatch(resolution.needed.name.casefold())
+            if resolution.how in _ABSENT and resolution.needed.kind not in OPTIONAL and key not in told and not left:
                 told.add(key)
                 yield from _judged(survey, load, resolution, known)
 
@@ -82,7 +83,7 @@ def _known(survey: Survey) -> Known:
         name = one.image.identity or ""
         if one.image.format == Format.PE:
             name = one.binary.path.rpartition("/")[2].casefold()
-        if name and not one.binary.extension:
+        if name and not one.binary.extension and not one.presumed:
             found.setdefault((one.image.arch, name), []).append((one.binary, one.image))
     return found
 
@@ -115,5 +116,5 @@ RULE = Rule(
     Severity.WARNING,
     check,
     containers=("environment",),
-    supersedes=("missing-library", "left-to-dependency", "unresolved-rpath", "unreachable-dll", "unbundled-msvc-runtime"),
+    supersedes=("missing-library", "left-to-dependency", "unresolved-rpath", "unreachable-dll"),
 )

@@ -46,8 +46,8 @@ from collections.abc import Iterator
 from relocator.families import Copy, copies, place_of
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.knowledge.families import apart, family_names
+from relocator.metadata import normalised
 from relocator.model import Distribution, Survey
-from relocator.requires import normal
 
 ALWAYS = frozenset({"OpenMP"})
 """Families whose copies always disturb each other."""
@@ -63,7 +63,7 @@ def check(survey: Survey) -> Iterator[Finding]:
 def _projects(survey: Survey) -> Iterator[Finding]:
     by_name: dict[str, list[Distribution]] = {}
     for distribution in survey.container.distributions:
-        by_name.setdefault(normal(distribution.name), []).append(distribution)
+        by_name.setdefault(normalised(distribution.name), []).append(distribution)
     for name, some in by_name.items():
         of_conda = next((one for one in some if one.source == "conda"), None)
         of_pip = next((one for one in some if one.source == "pip"), None)

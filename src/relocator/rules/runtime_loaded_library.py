@@ -86,7 +86,7 @@ def check(survey: Survey) -> Iterator[Finding]:
         return
     opened = dict.fromkeys((*_in_binaries(survey), *_in_sources(survey, ending)))
     brought = _brought(survey) if opened else frozenset()
-    unknown = [(where, name) for where, name in opened if name.casefold() not in brought and not _is_common(survey, name)]
+    unknown = [(where, name) for where, name in opened if not _is_among(name.casefold(), brought) and not _is_common(survey, name)]
     required = _required(survey) if unknown else frozenset()
     for where, name in unknown:
         shippers, renamed = known_to_ship(name), _renamed(name.casefold(), brought)
@@ -94,6 +94,11 @@ def check(survey: Survey) -> Iterator[Finding]:
             message = "opens a library by name that nothing here brings"
             help_text = _help(shippers, renamed)
             yield Finding("runtime-loaded-library", Severity.NOTE, Certainty.POSSIBLE, message, where, help=help_text)
+
+
+def _is_among(name: str, names: Iterable[str]) -> bool:
+    """Tell whether a name, or that name with a version behind it that code may add, is one of some names."""
+    return any(one == name or (one.startswith(f"{name}.") and one[len(name) + 1 :][0:1].isdigit()) for one in names)
 
 
 def _required(survey: Survey) -> frozenset[str]:
@@ -168,7 +173,10 @@ def _is_common(survey: Survey, name: str) -> bool:
     stem = re.sub(r"\.so[\d.]*$", ".so", name)
     if any(is_host_library(spelled) for spelled in (name, *(f"{stem}.{number}" for number in range(3)))):
         return True  # libGL.so is what developers have of libGL.so.1
-    return any(promises.knows(name) or f"/usr/lib/{name}" in promises.levels[-1].libraries for promises in survey.promises)
+    return any(
+        promises.knows(name) or f"/usr/lib/{name}" in promises.levels[-1].libraries or _is_among(name, promises.levels[-1].libraries)
+        for promises in survey.promises
+    )
 
 
 RULE = Rule("runtime-loaded-library", "Linkage", Severity.NOTE, check, needs_promise=True)

@@ -21,7 +21,7 @@ Whether it works depends on the order of imports.
       demo/libfoo.so.1 (x86_64), DT_SONAME libfoo.so.1: for demo/_core.so
         also demo/_core.so (x86_64), DT_NEEDED libfoo.so.1: does not find foo_new in other/libfoo.so.1
         also other/libfoo.so.1 (x86_64), DT_SONAME libfoo.so.1: for other/_core.so
-      = help: take versions of the packages that ship the same library, or give the one that was copied in a name of its own (`relocate repair`)
+      = help: take versions of the packages that ship the same library, or copy it in under a name of its own (`relocate repair`)
       = more: relocate explain soname-conflict
 
 ## How to fix it
@@ -53,7 +53,7 @@ from relocator.meeting import Clash, Rival, clashes, lack
 from relocator.model import Format, Survey
 from relocator.places import identity_place, place_in
 
-HELP = "take versions of the packages that ship the same library, or give the one that was copied in a name of its own (`relocate repair`)"
+HELP = "take versions of the packages that ship the same library, or copy it in under a name of its own (`relocate repair`)"
 
 
 def check(survey: Survey) -> Iterator[Finding]:

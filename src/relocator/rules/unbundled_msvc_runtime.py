@@ -49,21 +49,18 @@ ship the DLL meets the need. Debug variants are `debug-runtime`.
 - https://github.com/intersystems/iknow/issues/67
 """
 
-import re
 from collections.abc import Iterator
 
-from relocator.findings import Certainty, Finding, Rule, Severity
+from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity
+from relocator.meeting import MSVC_RUNTIME
 from relocator.model import Format, How, Survey
 from relocator.places import judged, need_place, trail
-
-RUNTIME = re.compile(r"(msvc[rp]|vcruntime|concrt|vcomp|vcamp|vccorlib|atl|mfcm?)\d{2,3}(u|_\w*[^\Wd])?\.dll")
-"""Case-folded names of the redistributable DLLs, of all versions: msvcr90.dll, msvcp140_2.dll, vcruntime140_1.dll, mfc140u.dll."""
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each need for the Visual C++ runtime that neither the package nor Python meets."""
     for resolution in judged(survey) if survey.target.os == "windows" else ():
-        if resolution.how not in (How.MISSING, How.OUTSIDE) or not RUNTIME.fullmatch(resolution.needed.name.casefold()):
+        if resolution.how not in (How.MISSING, How.OUTSIDE) or not MSVC_RUNTIME.fullmatch(resolution.needed.name.casefold()):
             continue
         found = resolution.how == How.OUTSIDE
         yield Finding(
@@ -72,12 +69,22 @@ def check(survey: Survey) -> Iterator[Finding]:
             Certainty.CERTAIN,
             "needs a part of the Visual C++ runtime that nobody brings",
             need_place(survey, resolution, f"found at {resolution.target}" if found else ""),
-            help="`relocate repair` copies it into the package"
-            if found
-            else "run `relocate repair` with the folder of the redistributable DLLs as --search, or link with /MT",
-            repaired_by="repair",
+            help=_help(survey, found),
+            repaired_by="" if _is_installed(survey) else "repair",
             trail=trail(resolution, survey),
         )
+
+
+def _is_installed(survey: Survey) -> bool:
+    return survey.container.kind == "environment"
+
+
+def _help(survey: Survey, found: bool) -> str:
+    if _is_installed(survey):
+        return "install Microsoft's redistributable package (vc_redist), or the distribution msvc-runtime"
+    if found:
+        return "`relocate repair` copies it into the package"
+    return "run `relocate repair` with the folder of the redistributable DLLs as --search, or link with /MT"
 
 
 RULE = Rule(
@@ -86,6 +93,7 @@ RULE = Rule(
     Severity.WARNING,
     check,
     (Format.PE,),
+    EVERYWHERE,
     repaired_by="repair",
     supersedes=("unresolved-delay-load", "missing-library", "unbundled-library"),
     needs_promise=True,

@@ -47,7 +47,6 @@ from relocator.bindings.suspects import more, text
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Binary, Export, Format, Role, Survey
 
-
 _STD = (b"_ZNSt", b"_ZSt", b"_ZZNSt", b"_ZZNKSt", b"_ZGVNSt", b"_ZGVZNSt", b"_ZNSs", b"_ZNSb", b"_ZTISt", b"_ZTINSt")
 
 

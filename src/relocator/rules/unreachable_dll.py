@@ -50,22 +50,22 @@ not known before. A delayed need is a warning: it fails when a function of the D
 from collections.abc import Iterator
 
 from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
-from relocator.model import Format, How, NeedKind, Survey
+from relocator.model import Binary, Format, How, NeedKind, Resolution, Survey
 from relocator.places import judged, need_place, trail
+from relocator.requires import provides
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each need that is not met although the package has a DLL of that name."""
-    held: dict[tuple[str, str], list[Where]] = {}
+    held: dict[tuple[str, str], list[Binary]] = {}
     for binary, image in survey.images():
         if image.format == Format.PE:
-            place = Where(binary.member, image.arch, label="has that name")
-            held.setdefault((binary.member.rpartition("/")[2].casefold(), image.arch), []).append(place)
+            held.setdefault((binary.member.rpartition("/")[2].casefold(), image.arch), []).append(binary)
     preloaded = _preloaded(survey)
     anything = any(hint.argument is None and hint.call in ("add_dll_directory", "cdll") for hint in survey.hints)
     for resolution in judged(survey):
         name = resolution.needed.name.casefold()
-        places = held.get((name, resolution.arch), [])
+        places = _within_reach(survey, resolution, held.get((name, resolution.arch), []))
         if resolution.how == How.MISSING and places:
             yield Finding(
                 "unreachable-dll",
@@ -73,10 +73,17 @@ def check(survey: Survey) -> Iterator[Finding]:
                 Certainty.POSSIBLE if anything or name in preloaded else Certainty.CERTAIN,
                 "needs a DLL that the package has where Python does not search",
                 need_place(survey, resolution),
-                tuple(places),
+                places,
                 "put the DLL beside the module, or give its folder to os.add_dll_directory before the import",
                 trail=trail(resolution, survey),
             )
+
+
+def _within_reach(survey: Survey, resolution: Resolution, held: list[Binary]) -> tuple[Where, ...]:
+    """Return the places of those files that the importer's own distribution brings, or one that it requires."""
+    importer = survey.binary_at(resolution.importer)
+    own = [binary for binary in held if importer and provides(survey, importer.owner, binary.owner)]
+    return tuple(Where(binary.member, resolution.arch, label="has that name") for binary in own)
 
 
 def _preloaded(survey: Survey) -> set[str]:

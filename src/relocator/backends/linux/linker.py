@@ -189,8 +189,9 @@ class Linker(ABC):
 
     def _find(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
         if reason := self.own(name):
-            trail.append(Tried(name, reason, "found"))
-            return How.PROMISED, None
+            itself = self._itself()
+            trail.append(Tried(itself.binary.path if itself else name, reason, "found"))
+            return How.PROMISED, itself
         if name in self.known:
             return self._already(self.known[name], name, trail)
         if "/" in name:
@@ -218,6 +219,16 @@ class Linker(ABC):
         if not trail:
             trail.append(Tried(name, via, "has a token without a value here"))
         return How.MISSING, None
+
+    def _itself(self) -> Mapped | None:
+        """Return this machine's loader where it is also the C library; None when it is not looked at, or not known."""
+        path = self.main.facts.interpreter if self.main is not None and self.process.host is not None else None
+        seen = self.world.at(path) if path else None
+        if not isinstance(seen, Binary) or seen.image(self.arch) is None:
+            return None
+        mapped = self._files.get(seen.path) or self._map(seen, path or seen.path, None)
+        mapped.promised = not seen.owner
+        return mapped
 
     def _already(self, mapped: Mapped | None, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
         if mapped is None:
@@ -260,7 +271,9 @@ class Linker(ABC):
         host = None if excluded else self.process.host
         promised = not excluded and self.process.promised(name, self.arch)
         for path, via in self._host_places(host, name) if host else ():
-            verdict = self._look(path, via, trail, quiet=True, ends="")
+            verdict = self._look(path, via, trail, quiet=True)
+            if verdict.final:
+                return How.MISSING, None
             if verdict.binary is not None:
                 _, mapped = self._take(verdict.binary, path, name, importer)
                 mapped.promised = promised

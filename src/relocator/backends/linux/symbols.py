@@ -216,6 +216,15 @@ def read_symbols(file: ElfFile, dynamic: Dynamic, versions: Versions) -> SymbolT
     )
 
 
+def count_symbols(file: ElfFile, dynamic: Dynamic, referred: int) -> int:
+    """Return the number of dynamic symbols; `referred` is one that is known otherwise: from the relocations, or from a section header.
+
+    Raises UnreadableBinary for a hash table that is cut or lies.
+    """
+    room = file.place(dynamic.values[DT_SYMTAB], 1, "DT_SYMTAB")[1] // file.shape.symbol_size
+    return min(_count(file, dynamic, referred, room), room)
+
+
 def _check_names(table: bytes, strings: bytes, file: ElfFile) -> None:
     """Raise UnreadableBinary when a name lies outside the string table, or when all of them together are absurdly long."""
     layout = struct.Struct(file.shape.order + ("I20x" if file.shape.wide else "I12x"))

@@ -43,11 +43,15 @@ class Symbol(NamedTuple):
 
 def second_reading(data: bytes) -> Reading | None:
     """Return what pyelftools reads, or else LIEF; None when neither can read the file or LIEF is not installed."""
+    return _named_reading(data)[1]
+
+
+def _named_reading(data: bytes) -> tuple[str, Reading | None]:
     try:
         found = _by_pyelftools(data)
     except _pyelftools_errors():
         found = None
-    return found if found is not None else _by_lief(data)
+    return ("pyelftools", found) if found is not None else ("LIEF", _by_lief(data))
 
 
 def second_symbols(data: bytes) -> frozenset[Symbol] | None:
@@ -61,14 +65,52 @@ def second_symbols(data: bytes) -> frozenset[Symbol] | None:
 
 def differences(images: Sequence[Image], data: bytes) -> tuple[str, ...]:
     """Return one line for each point on which the second reading contradicts ours; raise nothing for an unreadable file but say so."""
+    return opinion(images, data)[1]
+
+
+def opinion(images: Sequence[Image], data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the parser that read the file, and `differences`."""
     if len(images) != 1:
-        return (f"{len(images)} images, an ELF file has one",)
-    theirs = second_reading(data)
-    if theirs is None:
-        return ("no second parser can read the file",)
+        return "", (f"{len(images)} images, an ELF file has one",)
+    name, theirs = _named_reading(data)
+    return (name, ("no second parser can read the file",)) if theirs is None else (name, _contradictions(images[0], theirs))
+
+
+def deep_differences(old: bytes, new: bytes, images: Sequence[Image]) -> tuple[str, ...] | None:
+    """Return one line for each point on which LIEF contradicts our reading of the new bytes, or finds symbols or relocations that differ.
+
+    None when LIEF is not installed or cannot read the old bytes.
+    """
+    before = _lief_binary(old)
+    if before is None or len(images) != 1:
+        return None
+    after = _lief_binary(new)
+    if after is None:
+        return ("LIEF cannot read the new file",)
+    with warnings.catch_warnings(action="ignore"):
+        found = list(_contradictions(images[0], _lief_reading(after)))
+        found += [f"{name}: differ from the original's" for name, ask in _LIEF_TABLES if ask(before) != ask(after)]
+    return tuple(found)
+
+
+def _lief_relocations(binary: Any) -> list[tuple[object, ...]]:
+    return [
+        (r.address, int(getattr(r.type, "value", r.type)), r.addend, _raw(r.symbol.name) if r.has_symbol else b"")
+        for r in binary.relocations
+    ]
+
+
+def _lief_addresses(binary: Any) -> list[tuple[object, ...]]:
+    return [(_raw(symbol.name), symbol.value, symbol.size, int(symbol.shndx)) for symbol in binary.dynamic_symbols]
+
+
+_LIEF_TABLES = (("relocations", _lief_relocations), ("symbols", _lief_addresses))
+
+
+def _contradictions(image: Image, theirs: Reading) -> tuple[str, ...]:
     return tuple(
         f"{name}: {mine!r}, second reading {other!r}"
-        for name, mine, other in zip(Reading._fields, reading_of(images[0]), theirs, strict=True)
+        for name, mine, other in zip(Reading._fields, reading_of(image), theirs, strict=True)
         if mine != other
     )
 

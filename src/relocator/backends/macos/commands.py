@@ -26,14 +26,14 @@ MAGICS = {  # first four bytes -> (struct prefix, 64-bit)
 MH_DYLIB = 6
 MH_TWOLEVEL = 0x80
 
-_SEGMENT, _SEGMENT_64 = 0x1, 0x19
+SEGMENT, SEGMENT_64 = 0x1, 0x19
 _SYMTAB, _DYSYMTAB = 0x2, 0xB
-_ID_DYLIB, _RPATH, _UUID = 0xD, 0x8000001C, 0x1B
-_CODE_SIGNATURE = 0x1D
+ID_DYLIB, RPATH, _UUID = 0xD, 0x8000001C, 0x1B
+CODE_SIGNATURE = 0x1D
 _EXPORTS_TRIE, _CHAINED_FIXUPS = 0x80000033, 0x80000034
 _BUILD_VERSION = 0x32
 
-_DYLIBS = {
+DYLIBS = {
     0xC: ("LC_LOAD_DYLIB", NeedKind.REQUIRED),
     0x80000018: ("LC_LOAD_WEAK_DYLIB", NeedKind.WEAK),
     0x8000001F: ("LC_REEXPORT_DYLIB", NeedKind.REEXPORT),
@@ -44,7 +44,7 @@ _DYLIB_USE_MARKER = 0x1A741800  # in place of the timestamp: dylib_use_command, 
 _USE_KINDS = ((0x2, NeedKind.REEXPORT), (0x1, NeedKind.WEAK), (0x4, NeedKind.UPWARD), (0x8, NeedKind.DELAYED))  # re-export wins, as in dyld
 
 _LINKEDIT_DATA = {
-    _CODE_SIGNATURE: "LC_CODE_SIGNATURE",
+    CODE_SIGNATURE: "LC_CODE_SIGNATURE",
     0x1E: "LC_SEGMENT_SPLIT_INFO",
     0x26: "LC_FUNCTION_STARTS",
     0x29: "LC_DATA_IN_CODE",
@@ -161,7 +161,7 @@ def read_commands(part: Slice, header: Header) -> Commands:
     """Walk the load commands once; raise UnreadableBinary for whatever dyld would not accept or our readers could not trust."""
     found = Commands()
     raw = bytes(part.cut(header.size, header.commands_size, "load commands"))
-    for command, offset, size in _walk(raw, header, part.start + header.size):
+    for command, offset, size in walk(raw, header, part.start + header.size):
         _Command(part, header, command, raw[offset : offset + size], header.size + offset).sort_into(found)
     _check_regions(part, found)
     return found
@@ -177,7 +177,7 @@ def header_room(part: Slice, header: Header, commands: Commands) -> int:
     return commands.content - used
 
 
-def _walk(raw: bytes, header: Header, start: int) -> Iterator[tuple[int, int, int]]:
+def walk(raw: bytes, header: Header, start: int) -> Iterator[tuple[int, int, int]]:
     """Yield (command, offset in `raw`, size); `start` is where `raw` lies in the buffer."""
     alignment = 8 if header.wide else 4
     unpack = struct.Struct(header.order + "2I").unpack_from
@@ -205,13 +205,13 @@ class _Command(NamedTuple):
 
     def sort_into(self, found: Commands) -> None:
         number = self.number
-        if number in _DYLIBS:
+        if number in DYLIBS:
             found.dylibs.append(self._dylib())
-        elif number in (_SEGMENT, _SEGMENT_64):
+        elif number in (SEGMENT, SEGMENT_64):
             self._segment(found)
-        elif number == _ID_DYLIB:
+        elif number == ID_DYLIB:
             found.identity = self._identity()
-        elif number == _RPATH:
+        elif number == RPATH:
             found.rpaths.append(self._string(self._words(8, 1)[0], 12, "LC_RPATH"))
         elif number == _UUID:
             found.uuid = self._bytes(8, 16).hex()
@@ -260,7 +260,7 @@ class _Command(NamedTuple):
         return Dylib(self._string(offset, 24, "LC_ID_DYLIB"), "LC_ID_DYLIB", current, compatibility)
 
     def _dylib(self) -> tuple[Dylib, NeedKind]:
-        command, kind = _DYLIBS[self.number]
+        command, kind = DYLIBS[self.number]
         offset, timestamp, current, compatibility = self._words(8, 4)
         flags = 0
         if timestamp == _DYLIB_USE_MARKER and offset == 28:  # both, as in dyld: an old timestamp may happen to have that value
@@ -285,7 +285,7 @@ class _Command(NamedTuple):
             found.regions[name] = Region(name, offset, size)
 
     def _segment(self, found: Commands) -> None:
-        wide = self.number == _SEGMENT_64
+        wide = self.number == SEGMENT_64
         layout = struct.Struct(self.header.order + ("16s4Q4I" if wide else "16s8I"))
         name, _, _, offset, size, _, _, sections, _ = layout.unpack(self._bytes(8, layout.size))
         self.part.cut(offset + size, 0, "segment " + text(name.rstrip(b"\0")))

@@ -5,6 +5,7 @@ Specification: <mach-o/loader.h>, <mach-o/fat.h>. Universal headers are always b
 
 import struct
 from itertools import pairwise
+from typing import NamedTuple
 
 from relocator.backends.macos import signature
 from relocator.backends.macos.commands import (
@@ -61,17 +62,13 @@ def read(buffer: Buffer, *, verify_signatures: bool = False) -> tuple[Image, ...
 
     With `verify_signatures` the page hashes of embedded signatures are computed and compared. Raises UnreadableBinary.
     """
-    if bytes(buffer[:4]) in _FAT:
-        parts, fat = _slices(buffer), True
-    else:
-        parts, fat = [(Slice(buffer, 0, len(buffer)), None)], False
     images: dict[str, Image] = {}
-    for part, declared in parts:
-        image = _image(part, fat, declared, verify_signatures)
+    for one in arches(buffer):
+        image = _image(one, verify_signatures)
         if image is None:
             continue
         if image.arch in images:
-            raise UnreadableBinary("fat_arch", f"two slices for {image.arch}", part.start)
+            raise UnreadableBinary("fat_arch", f"two slices for {image.arch}", one.part.start)
         images[image.arch] = image
     return tuple(images.values())
 
@@ -82,23 +79,48 @@ def arch_name(cpu_type: int, cpu_subtype: int) -> str:
     return exact or _ARCHES.get((cpu_type, None), f"cpu {cpu_type:#x}")
 
 
-def _slices(buffer: Buffer) -> list[tuple[Slice, tuple[int, int] | None]]:
-    """Return the slices of a universal file and the (cpu type, subtype) that its header declares for each; none for a Java class."""
-    layout = struct.Struct(_FAT[bytes(buffer[:4])])
+class Arch(NamedTuple):
+    """A slice and its entry in the universal header; a thin file is one slice without an entry."""
+
+    part: Slice
+    place: int = 0
+    """Offset of the entry in the file; 0 for a thin file."""
+    declared: tuple[int, int] = (0, 0)
+    """The entry's CPU type and subtype."""
+    alignment: int = 0
+    """The entry's power of two to whose multiples the slice is to lie."""
+
+    @property
+    def fat(self) -> bool:
+        """In a universal file."""
+        return self.place > 0
+
+
+def is_wide(buffer: Buffer) -> bool:
+    """Tell whether a universal file has entries with offsets of 64 bits (struct fat_arch_64)."""
+    return bytes(buffer[:4]) == b"\xca\xfe\xba\xbf"
+
+
+def arches(buffer: Buffer) -> list[Arch]:
+    """Return the slices of a file in the order of its header; none for a Java class. Raises UnreadableBinary."""
+    entry = _FAT.get(bytes(buffer[:4]))
+    if entry is None:
+        return [Arch(Slice(buffer, 0, len(buffer)))]
+    layout = struct.Struct(entry)
     count = int.from_bytes(cut(buffer, 4, 4, "nfat_arch"), "big")
     if count >= _FIRST_JAVA_VERSION and layout.size == 20:
         return []
     table = bytes(cut(buffer, 8, count * layout.size, "fat_arch"))
-    parts: list[tuple[Slice, tuple[int, int] | None]] = []
-    for index, (cpu_type, cpu_subtype, offset, size, _) in enumerate(layout.iter_unpack(table)):
+    found: list[Arch] = []
+    for index, (cpu_type, cpu_subtype, offset, size, alignment) in enumerate(layout.iter_unpack(table)):
         place = 8 + index * layout.size
         if offset < 8 + len(table) or offset + size > len(buffer):
             raise UnreadableBinary("fat_arch", f"slice {offset:#x} + {size:#x} is not within the file's {len(buffer):#x} bytes", place)
-        parts.append((Slice(buffer, offset, size), (cpu_type, cpu_subtype)))
-    if not parts:
+        found.append(Arch(Slice(buffer, offset, size), place, (cpu_type, cpu_subtype), alignment))
+    if not found:
         raise UnreadableBinary("nfat_arch", "a universal file has at least one slice", 4)
-    _check_apart([part for part, _ in parts])
-    return parts
+    _check_apart([arch.part for arch in found])
+    return found
 
 
 def _check_apart(parts: list[Slice]) -> None:
@@ -109,27 +131,33 @@ def _check_apart(parts: list[Slice]) -> None:
             raise UnreadableBinary("fat_arch", f"the slice overlaps the one at {before.start:#x}", after.start)
 
 
-def _image(part: Slice, fat: bool, declared: tuple[int, int] | None, verify: bool) -> Image | None:
-    """Return the image of one slice; None when it is an archive, bitcode or a file type that dyld does not map."""
+def loadable(arch: Arch) -> Header | None:
+    """Return the header of a slice; None when it is an archive, bitcode or a file type that dyld does not map. Raises UnreadableBinary."""
+    part = arch.part
     magic = bytes(part.cut(0, 4, "mach_header"))
     if magic not in MAGICS:
-        if fat and magic in _NOT_LOADED:
+        if arch.fat and magic in _NOT_LOADED:
             return None
         raise UnreadableBinary("mach_header", f"magic is {magic.hex()}", part.start)
     header = read_header(part)
-    arch = arch_name(header.cpu_type, header.cpu_subtype)
-    if declared and arch_name(*declared) != arch:
-        raise UnreadableBinary("fat_arch", f"declares {arch_name(*declared)}, the slice is {arch}", part.start)
-    kind = _KINDS.get(header.file_type)
-    if kind is None:
+    name = arch_name(header.cpu_type, header.cpu_subtype)
+    if arch.fat and arch_name(*arch.declared) != name:
+        raise UnreadableBinary("fat_arch", f"declares {arch_name(*arch.declared)}, the slice is {name}", part.start)
+    return header if header.file_type in _KINDS else None
+
+
+def _image(one: Arch, verify: bool) -> Image | None:
+    header = loadable(one)
+    if header is None:
         return None
+    part = one.part
     commands = read_commands(part, header)
     platform = _platform(commands.platforms)
     return Image(
         Format.MACHO,
-        arch,
-        kind,
-        _facts(part, header, commands, fat, verify),
+        arch_name(header.cpu_type, header.cpu_subtype),
+        _KINDS[header.file_type],
+        _facts(part, header, commands, one.fat, verify),
         tuple(Needed(dylib.name, need) for dylib, need in commands.dylibs),
         tuple(SearchPath(path, "LC_RPATH") for path in commands.rpaths),
         commands.identity.name if commands.identity else None,

@@ -26,17 +26,63 @@ class Reading(NamedTuple):
 
 def second_reading(data: bytes) -> tuple[Reading, ...] | None:
     """Return one reading per slice, by macholib or else by LIEF; None when neither can read the file or LIEF is not installed."""
+    return _named_reading(data)[1]
+
+
+def _named_reading(data: bytes) -> tuple[str, tuple[Reading, ...] | None]:
     try:
-        return tuple(_by_macholib(data))
+        return "macholib", tuple(_by_macholib(data))
     except (ValueError, OSError, LookupError):  # macholib has no error of its own; unknown load commands are a ValueError
-        return _by_lief(data)
+        return "LIEF", _by_lief(data)
 
 
 def differences(images: Sequence[Image], data: bytes) -> tuple[str, ...]:
     """Return one line for each point on which the second reading contradicts ours; raise nothing for an unreadable file but say so."""
-    theirs = second_reading(data)
-    if theirs is None:
-        return ("no second parser can read the file",)
+    return opinion(images, data)[1]
+
+
+def opinion(images: Sequence[Image], data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the parser that read the file, and `differences`."""
+    name, theirs = _named_reading(data)
+    return (name, ("no second parser can read the file",)) if theirs is None else (name, _contradictions(images, theirs))
+
+
+def deep_differences(old: bytes, new: bytes, images: Sequence[Image]) -> tuple[str, ...] | None:
+    """Return one line for each point on which LIEF contradicts our reading of the new bytes, or finds symbols or bindings that differ.
+
+    None when LIEF is not installed or cannot read the old bytes.
+    """
+    before = _lief_slices(old)
+    if before is None:
+        return None
+    after = _lief_slices(new)
+    if after is None or len(after) != len(before):
+        return ("LIEF cannot read the new file",)
+    found = list(_contradictions(images, _lief_readings(after)))
+    for index in range(len(before)):
+        found += [f"{name}: differ from the original's" for name, ask in _LIEF_TABLES if ask(before.at(index)) != ask(after.at(index))]
+    return tuple(found)
+
+
+def _lief_symbols(binary: Any) -> list[tuple[object, ...]]:
+    return [(symbol.name, symbol.value, int(symbol.raw_type), symbol.description) for symbol in binary.symbols]
+
+
+def _lief_bindings(binary: Any) -> list[tuple[object, ...]]:
+    return [
+        (binding.address, binding.addend, binding.library_ordinal, binding.symbol.name if binding.has_symbol else "")
+        for binding in binary.bindings
+    ]
+
+
+def _lief_relocations(binary: Any) -> list[tuple[object, ...]]:
+    return [(relocation.address, relocation.size) for relocation in binary.relocations]
+
+
+_LIEF_TABLES = (("symbols", _lief_symbols), ("bindings", _lief_bindings), ("relocations", _lief_relocations))
+
+
+def _contradictions(images: Sequence[Image], theirs: Sequence[Reading]) -> tuple[str, ...]:
     ours = [_of_image(image) for image in images]
     if len(ours) != len(theirs):
         return (f"slices: {[r.arch for r in ours]}, second reading {[r.arch for r in theirs]}",)
@@ -75,14 +121,23 @@ def _tail(rest: Any) -> str:
     return raw.rstrip(b"\0").lstrip(b"\0").partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _by_lief(data: bytes) -> tuple[Reading, ...] | None:
+def _lief_slices(data: bytes) -> Any:
+    """Return LIEF's reading of the file; None when it cannot, or is not installed."""
     try:
         import lief  # noqa: PLC0415  half a second, and an extra
     except ImportError:
         return None
-    fat = lief.MachO.parse(list(data))
-    if fat is None:
-        return None
+    return lief.MachO.parse(list(data))
+
+
+def _by_lief(data: bytes) -> tuple[Reading, ...] | None:
+    fat = _lief_slices(data)
+    return None if fat is None else _lief_readings(fat)
+
+
+def _lief_readings(fat: Any) -> tuple[Reading, ...]:
+    import lief  # noqa: PLC0415
+
     return tuple(
         Reading(
             arch_name(int(binary.header.cpu_type.value) & 0xFFFFFFFF, int(binary.header.cpu_subtype) & 0xFFFFFFFF),

@@ -1,11 +1,32 @@
 """Windows: PE files, the loader as CPython calls it, and what the system and Python promise."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from relocator.backends.windows.constants import constants
 from relocator.backends.windows.load import load
 from relocator.backends.windows.promises import promises
 from relocator.backends.windows.read import read, recognises
+from relocator.buffer import Buffer
 from relocator.model import Format
+
+if TYPE_CHECKING:
+    from relocator.plans import Edit, Patchset
 
 FORMAT = Format.PE
 
-__all__ = ["FORMAT", "constants", "load", "promises", "read", "recognises"]
+__all__ = ["FORMAT", "check_layout", "constants", "load", "prepare", "promises", "read", "recognises"]
+
+
+def prepare(buffer: Buffer, edits: "Sequence[Edit]") -> "Patchset":
+    """Return the patches that carry out all edits of one file together; see `edit.prepare`."""
+    from relocator.backends.windows import edit  # noqa: PLC0415  an audit does not pay for it
+
+    return edit.prepare(buffer, edits)
+
+
+def check_layout(data: Buffer) -> tuple[str, ...]:
+    """Return one line for each rule of the format that a file breaks; see `layout_check.check_layout`."""
+    from relocator.backends.windows import layout_check  # noqa: PLC0415  an audit does not pay for it
+
+    return layout_check.check_layout(data)

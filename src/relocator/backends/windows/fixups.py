@@ -13,6 +13,7 @@ from relocator.errors import UnreadableBinary
 
 _TABLE_FIELDS = 0xE0
 """Offset of DynamicValueRelocTableOffset and DynamicValueRelocTableSection in IMAGE_LOAD_CONFIG_DIRECTORY64."""
+_CHPE_METADATA = 0xC8
 _ARM64X = 6  # IMAGE_DYNAMIC_RELOCATION_ARM64X
 _ZEROED, _VALUE, _DELTA = 0, 1, 2  # IMAGE_DVRT_ARM64X_FIXUP_TYPE_*
 _SECTION_ROW = 40
@@ -25,6 +26,15 @@ class Fixup(NamedTuple):
     size: int
     value: bytes | None
     """What they become; None for a sum with what is there."""
+
+
+def is_hybrid(layout: Layout) -> bool:
+    """Tell whether the load configuration has metadata of ARM64EC or ARM64X code."""
+    region = layout.region(LOAD_CONFIG)
+    if region is None or not layout.plus:
+        return False
+    size = int.from_bytes(layout.cut(region.rva, 4, "load configuration"), "little")
+    return size >= _CHPE_METADATA + 8 and any(layout.cut(region.rva + _CHPE_METADATA, 8, "load configuration"))
 
 
 def read_fixups(layout: Layout) -> tuple[Fixup, ...]:

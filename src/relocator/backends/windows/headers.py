@@ -72,6 +72,7 @@ class Headers:
 
     @property
     def checksum_place(self) -> int:
+        """Of CheckSum."""
         return self.optional + 64
 
     def directory_place(self, index: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from relocator.backends.windows.fixups import directories_of_views
+from relocator.backends.windows.fixups import directories_of_views, is_hybrid
 from relocator.backends.windows.layout import CERTIFICATES, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout, Region
 from relocator.buffer import text
 from relocator.errors import UnreadableBinary
@@ -21,7 +21,8 @@ THUNKS = {False: struct.Struct("<I"), True: struct.Struct("<Q")}
 """By PE32+: an entry of an import lookup table."""
 BY_ORDINAL = {False: 1 << 31, True: 1 << 63}
 _ADDRESS = 0x7FFFFFFF
-_HINT = 2
+HINT = 2
+"""Bytes before the name in the hint/name table."""
 _DELAY_BY_RVA = 1
 _LONGEST = 1024
 
@@ -51,6 +52,7 @@ class Name:
 
     @property
     def changed(self) -> bool:
+        """Tell whether an edit wants another name."""
         return self.text != self.wanted
 
 
@@ -61,6 +63,8 @@ class Descriptor:
     place: int
     values: tuple[int, ...]
     name: Name
+    ours: bool = False
+    """Added by us: its addresses lie in our own section, so that no code uses them."""
     removed: bool = False
 
     @property
@@ -101,26 +105,33 @@ class Links:
     exports: list[Exports] = field(default_factory=list)
     table: Region | None = None
     """The import directory of the file as it lies on disk."""
-    views: int = 1
+    hybrid: bool = False
+    """Has code for two architectures."""
 
     def names(self) -> Iterator[Name]:
         """Yield every name, those of removed rows left out."""
         yield from (row.name for row in (*self.imports, *self.delays) if not row.removed)
         for exports in self.exports:
             yield exports.identity
+        yield from self.forwarders()
+
+    def forwarders(self) -> Iterator[Name]:
+        """Yield the names in export forwarders: "module.symbol"."""
+        for exports in self.exports:
             yield from exports.forwarders
 
 
-def read_links(layout: Layout) -> Links:
-    """Return what names modules; raise UnreadableBinary when a table is cut or makes no sense."""
+def read_links(layout: Layout, own: Region) -> Links:
+    """Return what names modules; raise UnreadableBinary when a table is cut or makes no sense. `own` is our section in memory."""
     links = Links(layout, table=layout.region(IMPORTS))
     views = directories_of_views(layout)
-    links.views = len(views)
+    links.hybrid = is_hybrid(layout)
     seen: set[int] = set()
     for number, directories in enumerate(views):
         view = layout if not number else replace(layout, directories=directories)
         for row in _imports(view):
             if row.place not in seen:
+                row.ours = own.rva <= row.values[4] < own.rva + own.size
                 links.imports.append(row)
                 seen.add(row.place)
         for row in _delays(view):
@@ -197,40 +208,41 @@ def _forwarders(layout: Layout, region: Region, values: tuple[int, ...]) -> Iter
             yield Name(Use.FORWARDER, place + 4 * index, rva, target, target)
 
 
-def imports_symbols(layout: Layout, row: Descriptor) -> bool:
-    """Tell whether anything is imported; a row without symbols is passed over by Windows."""
-    return bool(row.lookup) and bool(next(layout.entries(row.lookup, THUNKS[layout.plus], f"imports from {row.name.text}"))[0])
-
-
 def symbol_addresses(layout: Layout, row: Descriptor) -> Iterator[int]:
-    """Yield the RVAs of the hints and names that a row's lookup table refers to."""
-    if not row.lookup:
-        return
-    flag = BY_ORDINAL[layout.plus]
-    for number, (thunk,) in enumerate(layout.entries(row.lookup, THUNKS[layout.plus], f"imports from {row.name.text}")):
-        if not thunk:
-            return
-        if number > len(layout.buffer):
-            raise UnreadableBinary(f"imports from {row.name.text}", "the tables have more bytes than the file")
-        if not thunk & flag:
+    """Yield the RVAs of the hints that a row's lookup table refers to; a symbol's name starts two bytes behind each."""
+    for thunk in thunks(layout, row):
+        if not thunk & BY_ORDINAL[layout.plus]:
             yield (thunk & _ADDRESS if layout.plus else thunk) - row.name.base
 
 
-def known_addresses(links: Links) -> tuple[int, ...]:
-    """Return in ascending order the RVA of everything that the headers, imports and exports point to, each once.
+def thunks(layout: Layout, row: Descriptor) -> Iterator[int]:
+    """Yield the entries of a row's lookup table up to its zero."""
+    if not row.lookup:
+        return
+    what = f"imports from {row.name.text}"
+    for number, (thunk,) in enumerate(layout.entries(row.lookup, THUNKS[layout.plus], what)):
+        if not thunk:
+            return
+        if number > len(layout.buffer):
+            raise UnreadableBinary(what, "the tables have more bytes than the file")
+        yield thunk
+
+
+def other_addresses(links: Links) -> tuple[int, ...]:
+    """Return in ascending order the RVAs of what the headers, imports and exports point to beside names of modules.
 
     With them one sees whether a string is shared and where the next thing after it begins.
     """
     layout = links.layout
     known = {region.rva for index, region in enumerate(layout.directories) if index != CERTIFICATES}
-    known.update(layout.starts)
     for row in (*links.imports, *links.delays):
-        known.update(row.tables, symbol_addresses(layout, row))
+        known.update(row.tables)
+        for hint in symbol_addresses(layout, row):
+            known.update((hint, hint + HINT))
     for exports in links.exports:
         known.update(exports.values[7:10], _words(layout, exports.values[7], exports.values[5]))
         known.update(_words(layout, exports.values[8], exports.values[6]))
-    known.update(name.rva for name in links.names())
-    return tuple(sorted(known))
+    return tuple(sorted(known.difference(name.rva for name in links.forwarders())))
 
 
 def _words(layout: Layout, rva: int, count: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ Specification: Microsoft's PE format, "The .edata Section", "The .idata Section"
 import struct
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from relocator.backends.windows.layout import BOUND_IMPORTS, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout
@@ -79,7 +80,7 @@ class PeSymbols:
         sources: list[tuple[bytes, str]] = []
         for needed, size, numbered in self.tables:
             ordinals = dict(numbered)
-            own = [b"#%d" % ordinals[i] if i in ordinals else name for i, name in zip(range(size), names)]
+            own = [b"#%d" % ordinals[i] if i in ordinals else name for i, name in enumerate(islice(names, size))]
             if needed.kind != NeedKind.DELAYED:
                 found += own
                 keys += [len(sources)] * size

@@ -29,15 +29,63 @@ class Reading(NamedTuple):
 
 def second_reading(data: bytes) -> tuple[Reading, ...] | None:
     """Return one reading, by pefile or else by LIEF; None when neither can read the file or LIEF is not installed."""
-    reading = _by_pefile(data) or _by_lief(data)
-    return (reading,) if reading else None
+    return _named_reading(data)[1]
+
+
+def _named_reading(data: bytes) -> tuple[str, tuple[Reading, ...] | None]:
+    found = _by_pefile(data)
+    name, reading = ("pefile", found) if found else ("LIEF", _by_lief(data))
+    return name, (reading,) if reading else None
 
 
 def differences(images: Sequence[Image], data: bytes) -> tuple[str, ...]:
     """Return one line for each point on which the second reading contradicts ours; raise nothing for an unreadable file but say so."""
-    theirs = second_reading(data)
-    if theirs is None:
-        return ("no second parser can read the file",)
+    return opinion(images, data)[1]
+
+
+def opinion(images: Sequence[Image], data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the parser that read the file, and `differences`."""
+    name, theirs = _named_reading(data)
+    return (name, ("no second parser can read the file",)) if theirs is None else (name, _contradictions(images, theirs))
+
+
+def deep_differences(old: bytes, new: bytes, images: Sequence[Image]) -> tuple[str, ...] | None:
+    """Return one line for each point on which LIEF contradicts our reading of the new bytes, or finds imports or relocations that differ.
+
+    None when LIEF is not installed or cannot read the old bytes. What edits add is expected at the end.
+    """
+    before = _lief_file(old)
+    if before is None:
+        return None
+    after = _lief_file(new)
+    if after is None:
+        return ("LIEF cannot read the new file",)
+    found = list(_contradictions(images, (_lief_reading(after),)))
+    for name, ask in _LIEF_TABLES:
+        was, now = ask(before), ask(after)
+        if now[: len(was)] != was:
+            found.append(f"{name}: differ from the original's")
+    return tuple(found)
+
+
+def _lief_imports(file: Any) -> list[tuple[object, ...]]:
+    """Return each imported symbol with the address at which the loader puts its own."""
+    return [(entry.iat_address, entry.data) for item in file.imports for entry in item.entries]
+
+
+def _lief_exports(file: Any) -> list[tuple[object, ...]]:
+    entries = file.get_export().entries if file.has_exports else ()
+    return [(entry.name, entry.ordinal, None if entry.is_forwarded else entry.address) for entry in entries]
+
+
+def _lief_relocations(file: Any) -> list[tuple[object, ...]]:
+    return [(block.virtual_address, entry.position, int(entry.type.value)) for block in file.relocations for entry in block.entries]
+
+
+_LIEF_TABLES = (("imported symbols", _lief_imports), ("exported symbols", _lief_exports), ("relocations", _lief_relocations))
+
+
+def _contradictions(images: Sequence[Image], theirs: Sequence[Reading]) -> tuple[str, ...]:
     ours = [_of_image(image) for image in images]
     if len(ours) != len(theirs):
         return (f"images: {[r.arch for r in ours]}, second reading {[r.arch for r in theirs]}",)
@@ -88,14 +136,21 @@ def _by_pefile(data: bytes) -> Reading | None:
     )
 
 
-def _by_lief(data: bytes) -> Reading | None:
+def _lief_file(data: bytes) -> Any:
+    """Return LIEF's reading of the file; None when it cannot, or is not installed."""
     try:
         import lief  # noqa: PLC0415  half a second, and an extra
     except ImportError:
         return None
-    file = lief.PE.parse(list(data))
-    if file is None:
-        return None
+    return lief.PE.parse(list(data))
+
+
+def _by_lief(data: bytes) -> Reading | None:
+    file = _lief_file(data)
+    return None if file is None else _lief_reading(file)
+
+
+def _lief_reading(file: Any) -> Reading:
     exports = file.get_export() if file.has_exports else None
     config = file.load_configuration
     return Reading(

@@ -31,7 +31,9 @@ def _report(report: Report, view: View) -> str:
         return verdict
     blocks = [_group(group, view) for group in _groups(report.findings)]
     first = f"{subject}: {printable(report.about)}; judged for {printable(report.target or 'no target')}" if report.about else subject
-    return "\n\n".join([*([first] if blocks or report.about else []), *blocks, f"{verdict}\n  {_checked(report)}"])
+    accepted = _suppressed(report.suppressed) if view.verbose else []
+    last = "\n".join([verdict, f"  {_checked(report)}", *accepted])
+    return "\n\n".join([*([first] if blocks or report.about else []), *blocks, last])
 
 
 def _key(finding: Finding) -> tuple[int, str, str, int]:
@@ -162,6 +164,15 @@ def _checked(report: Report) -> str:
 def _by(suppressed: Iterable[Suppressed]) -> str:
     """Return "2 by configuration, 1 by baseline"."""
     return ", ".join(f"{number:,} by {by}" for by, number in sorted(Counter(item.by for item in suppressed).items()))
+
+
+def _suppressed(suppressed: Iterable[Suppressed]) -> list[str]:
+    """Return a line for each suppressed finding: what, where, by whose decision and why."""
+    lines = []
+    for item in suppressed:
+        decision = ": ".join(printable(part) for part in (item.by, item.source, item.reason) if part)
+        lines.append(f"    {item.finding.rule} in {_where(item.finding.primary, View())} (by {decision})")
+    return lines
 
 
 def _binaries(binaries: int, images: int) -> str:

@@ -1,0 +1,86 @@
+"""Plans for single files as text: what the loader will see otherwise, where the bytes go, what was verified by whom."""
+
+from collections.abc import Iterable, Sequence
+
+from relocator.editing import FilePlan, Restored
+from relocator.findings import Failure
+from relocator.paint import View, counted, printable
+from relocator.plans import Patch
+
+SHOWN = 16
+"""Bytes of a patch that are shown."""
+
+
+def render_edit(plans: Sequence[FilePlan], failures: Sequence[Failure], view: View) -> str:
+    """Render a block for each file, with every patch where nothing was written; what failed is told by `text.failures`."""
+    blocks = ["\n".join(_plan(plan, view)) for plan in plans]
+    if failures and plans:
+        blocks.append("nothing was written")
+    return "".join(block + "\n" for block in blocks)
+
+
+def render_undo(restored: Sequence[Restored], failures: Sequence[Failure], view: View) -> str:
+    """Render what was put back."""
+    if not restored:
+        return "" if failures else "nothing to undo: every file is as it was before\n"
+    return "".join(
+        f"{view.style(printable(item.path), 'strong')}: {'put back' if item.written else 'would be put back'}, "
+        f"sha256 {printable(item.sha256_after)}\n"
+        for item in restored
+    )
+
+
+def _plan(plan: FilePlan, view: View) -> list[str]:
+    arches = " + ".join(image.arch for image in plan.before)
+    title = f"{view.style(printable(plan.subject), 'strong')}: {plan.format} {printable(arches)}"
+    remarks = [f"  {'note':<18} {printable(remark)}" for remark in plan.remarks]
+    if not plan.patchset:
+        copied = f", copied to {printable(plan.output)}" if plan.written else ""
+        return [title, f"  nothing to do{copied}", *remarks]
+    lines = [title, *_changes(plan), *_places(plan), *remarks]
+    lines += [f"  {'verified':<18} {printable(clause)}" for clause in plan.verified]
+    if not plan.written:
+        return [*lines, *_patches(plan, view)]
+    return [*lines, f"  {'written':<18} {printable(plan.output)}, sha256 {plan.sha256_after}"]
+
+
+def _changes(plan: FilePlan) -> Iterable[str]:
+    several = len(plan.before) > 1
+    for change in plan.changes:
+        arch = f" ({change.arch})" if several else ""
+        if not change.before:
+            told = f"+ {change.after}"
+        elif not change.after:
+            told = f"- {change.before}"
+        else:
+            told = f"{change.before} -> {change.after}"
+        yield f"  {printable(change.field + arch):<18} {printable(told)}"
+
+
+def _places(plan: FilePlan) -> list[str]:
+    patchset = plan.patchset
+    within = sum(max(min(patch.offset + len(patch.new), patchset.size_before) - patch.offset, 0) for patch in patchset.patches)
+    told = f"{counted(len(patchset.patches), 'patch').replace('patchs', 'patches')}, {counted(within, 'byte')} in place"
+    growth = patchset.size_after - patchset.size_before
+    if growth:
+        told += f"; the file {'grows' if growth > 0 else 'shrinks'} by {counted(abs(growth), 'byte')} to {patchset.size_after:,}"
+    lines = [f"  {'where':<18} {told}"]
+    lines += [f"  {'':<18} {counted(m.size, 'byte')} move from {m.source:#x} to {m.target:#x}: {printable(m.reason)}" for m in patchset.moves]
+    return lines
+
+
+def _patches(plan: FilePlan, view: View) -> Iterable[str]:
+    for patch in plan.patchset.patches:
+        yield f"  {patch.offset:#010x}         {printable(patch.reason)}, {counted(len(patch.new), 'byte')}"
+        if patch.old:
+            yield view.style(f"    - {_bytes(patch, patch.old)}", "dim")
+        yield f"    + {_bytes(patch, patch.new)}"
+
+
+def _bytes(patch: Patch, data: bytes) -> str:
+    """Return the first bytes that differ, in hexadecimal, and as text where they are text."""
+    if not any(data):
+        return f"{counted(len(data), 'zero byte')}"
+    shown = data[:SHOWN].hex(" ") + (" ..." if len(data) > SHOWN else "")
+    text = data.rstrip(b"\0").decode("utf-8", "replace")
+    return f'{shown}  "{text[:60]}{"..." if len(text) > 60 else ""}"' if len(text) > 2 and text.isprintable() and "\ufffd" not in text else shown
