@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from builders import MACOS, WINDOWS, binary, elf, environment, macho, pe, symbols
+from builders import MACOS, SITE, WINDOWS, binary, elf, environment, macho, pe, symbols
 from linked import installed
 from relocator.backends.windows.promises import promises as windows
 from relocator.model import Binary, Distribution, Export, Import, Survey, SymbolTable
@@ -47,9 +47,9 @@ def bundle(owner: str, *needed: str, **facts: object) -> Binary:
     return owned(owner, binary(f"{owner}/_core.so", macho(*needed, **facts), extension=f"{owner}._core"))  # type: ignore[arg-type]
 
 
-def dylib(owner: str, name: str, install_name: str, table: SymbolTable | None = None) -> Binary:
+def dylib(owner: str, name: str, install_name: str, table: SymbolTable | None = None, **facts: object) -> Binary:
     """A macOS library in .dylibs of a distribution; its UUID tells it from others."""
-    image = macho(install_name=install_name, kind="library", table=table, uuid=f"{owner}-{name}")
+    image = macho(install_name=install_name, kind="library", table=table, uuid=f"{owner}-{name}", **facts)  # type: ignore[arg-type]
     return owned(owner, binary(f"{owner}/.dylibs/{name}", image))
 
 
@@ -111,16 +111,18 @@ def _dll_name_conflict() -> Survey:
 
 
 def _duplicate_objc_class() -> Survey:
-    table = symbols(exports=[b"_OBJC_CLASS_$_AVFFrameReceiver"])
     name = "libavdevice.61.dylib"
     return on_macos(
         *(bundle(owner, f"@loader_path/.dylibs/{name}") for owner in ("av", "cv2")),
-        *(dylib(owner, name, f"/DLC/{owner}/.dylibs/{name}", table) for owner in ("av", "cv2")),
+        *(dylib(owner, name, f"/DLC/{owner}/.dylibs/{name}", objc_classes=("AVFFrameReceiver",)) for owner in ("av", "cv2")),
     )
 
 
 def _pip_conda_overlap() -> Survey:
-    both = (Distribution("numpy", "1.26.4", source="conda"), Distribution("numpy", "2.3.0", source="pip", installer="pip"))
+    both = (
+        Distribution("numpy", "1.26.4", source="conda"),
+        Distribution("numpy", "2.3.0", root=SITE, installer="pip", source="pip", metadata=f"{SITE}/numpy-2.3.0.dist-info"),
+    )
     return environment(part("numpy"), distributions=both)
 
 

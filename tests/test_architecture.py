@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                     "editable",
                     "files",
                     "inflating",
+                    "journal",
                     "layouts",
                     "lock_files",
                     "ownership",
@@ -62,6 +63,9 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                 "places",
                 "search_paths",
                 "facts",
+                "projection",
+                "verification",
+                "editing",
                 "python_abi",
                 "meeting",
                 "families",
@@ -71,7 +75,8 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ),
     ("thought", "pure functions over a Survey", frozenset({"rules", "audit"})),
     ("view", "a value to text, no thought of its own", frozenset({"output"})),
-    ("verbs", "straight lines over all layers below", frozenset({"api"})),
+    ("effect", "the only caller of anything that writes; verifying and sealing are callbacks, so it knows no rule", frozenset({"apply"})),
+    ("verbs", "straight lines over all layers below", frozenset({"api", "rewriting"})),
     ("shell", "arguments, terminal, exit status", frozenset({"cli", "__main__"})),
 )
 
@@ -292,7 +297,7 @@ def test_the_table_of_commands_agrees_with_its_folder() -> None:
 def test_the_schemas_are_in_the_wheel() -> None:
     settings = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text("utf-8"))
     assert settings["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/relocator"]
-    assert {path.stem for path in (SOURCE / "output" / "schemas").glob("*.json")} == {"audit", "show", "tree", "rules"}
+    assert {path.stem for path in (SOURCE / "output" / "schemas").glob("*.json")} == {"audit", "show", "tree", "edit", "journal", "rules"}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -10,11 +10,27 @@ import jsonschema_rs
 import pytest
 
 import builders as b
+from relocator.editing import FilePlan, Restored
 from relocator.facts import Forest, Profile, forests, profile
 from relocator.findings import Certainty, Checked, Failure, Finding, Report, Severity, Suppressed, Where
-from relocator.model import Distribution, How, Load, Needed, Resolution, Survey, Tried, Unreadable, VersionNeed
+from relocator.model import Distribution, Format, How, Load, Needed, Resolution, Survey, Tried, Unreadable, VersionNeed
 from relocator.output import OUTPUTS, formats, renderer
 from relocator.paint import View, printable, short_text
+from relocator.plans import (
+    AddNeeded,
+    Edit,
+    Move,
+    Patch,
+    Patchset,
+    RemoveNeeded,
+    ReplaceNeeded,
+    Resign,
+    SetExecutableStack,
+    SetIdentity,
+    SetInterpreter,
+    SetSearchPaths,
+)
+from relocator.projection import edited
 from relocator.tags import Blocker, Computed
 from relocator.target import Target
 
@@ -294,6 +310,31 @@ def test_a_value_in_many_files_keeps_its_related_places() -> None:
 # ---- schemas
 
 
+def file_plan(name: str, **fields: Any) -> FilePlan:
+    """A plan with every kind of edit; its patches need not fit to them."""
+    images = (b.elf("liba.so.1", "libc.so.6", runpath="/tmp/build", soname=name),)
+    edits: tuple[Edit, ...] = (
+        SetSearchPaths(("$ORIGIN", name)),
+        ReplaceNeeded("liba.so.1", name),
+        AddNeeded("libb.so.1"),
+        RemoveNeeded("libc.so.6"),
+        SetIdentity("other.so"),
+        SetInterpreter("/lib/ld.so"),
+        SetExecutableStack(True),
+        Resign(),
+    )
+    patches = (Patch(16, b"/tmp/build\0", b"$ORIGIN\0\0\0\0", f"DT_RUNPATH: {name}"), Patch(64, b"", b"\x01\xff", "PT_LOAD"))
+    patchset = Patchset(64, 128, patches, (Move(32, 96, 16, name),), (name,))
+    values: dict[str, Any] = {"remarks": (name,), "verified": (name,) if fields.get("written") else (), **fields}
+    after = tuple(edited(image, edits) for image in images)
+    return FilePlan(name, name, Format.ELF, edits, images, after, patchset, **values)
+
+
+def nothing_to_do() -> FilePlan:
+    image = b.elf("libc.so.6")
+    return FilePlan("demo/_core.so", "demo/_core.so", Format.ELF, (), (image,), (image,), Patchset(64, 64))
+
+
 def rules_sample() -> Any:
     from relocator.rules import RULES
 
@@ -323,6 +364,8 @@ def document(noun: str, hostile: str = "demo/_core.so") -> str:
         ),
         "show": ([profile(survey), profile(mac()), with_name(hostile)], [FAILURE]),
         "tree": (forests([survey]), [FAILURE]),
+        "edit": ([file_plan(hostile), file_plan(hostile, written=True), nothing_to_do()], [FAILURE._replace(subject=hostile)]),
+        "undo": ([Restored(f"/opt/{hostile}", "0" * 64, "1" * 64)], [FAILURE]),
         "rules": (rules_sample(),),
         "explain": (rules_sample(),),
     }
@@ -335,7 +378,7 @@ def with_name(name: str) -> Profile:
 
 
 def schema(noun: str) -> dict[str, Any]:
-    name = "rules" if noun == "explain" else noun
+    name = {"explain": "rules", "undo": "edit"}.get(noun, noun)
     loaded: dict[str, Any] = json.loads((files("relocator") / "output" / "schemas" / f"{name}.json").read_text("utf-8"))
     return loaded
 
@@ -427,6 +470,8 @@ def test_no_output_for_people_prints_control_characters(form: str) -> None:
         "audit": ([report(bad, subject=HOSTILE, target=HOSTILE)], [failure]),
         "show": ([profile(survey)], [failure]),
         "tree": (forests([survey]), [failure]),
+        "edit": ([file_plan(HOSTILE), file_plan(HOSTILE, written=True)], [failure]),
+        "undo": ([Restored(HOSTILE, HOSTILE, HOSTILE)], [failure]),
     }
     for noun in set(values) & set(OUTPUTS[form]):
         for verbose in (False, True):

@@ -137,6 +137,8 @@ class MachOFacts:
     """The file is a universal one."""
     debug_size: int = 0
     """Bytes of the __DWARF segment."""
+    objc_classes: tuple[str, ...] = ()
+    """Names of the Objective-C classes that it defines, exported or not; sorted."""
     warnings: tuple[str, ...] = ()
 
 

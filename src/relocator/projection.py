@@ -185,9 +185,8 @@ class _Wanted:
 def _edited_elf(image: Image, wanted: _Wanted) -> Image:
     native = image.native
     assert isinstance(native, ElfFacts)
-    kept = [new for need in image.needed if (new := wanted.new_name(need.name)) is not None]
-    present = dict.fromkeys(kept)
-    added = [name for name in dict.fromkeys(wanted.added) if name not in present]
+    kept = _once([(need.name, wanted.new_name(need.name)) for need in image.needed])
+    added = [name for name in dict.fromkeys(wanted.added) if name not in kept]
     identity = image.identity if wanted.identity is None else wanted.identity
     rpath, runpath = _elf_paths(native, wanted.paths)
     facts = dataclasses.replace(
@@ -202,7 +201,7 @@ def _edited_elf(image: Image, wanted: _Wanted) -> Image:
         image,
         kind="program" if program else "library",
         native=facts,
-        needed=tuple(map(Needed, [*added, *_once(kept, image)])),
+        needed=tuple(map(Needed, [*added, *kept])),
         search_paths=(*_split(facts.rpath, "DT_RPATH"), *_split(facts.runpath, "DT_RUNPATH")),
         identity=identity,
         version_needs=tuple(
@@ -212,8 +211,17 @@ def _edited_elf(image: Image, wanted: _Wanted) -> Image:
     )
 
 
-def _once(names: Iterable[str], image: Image) -> list[str]:
-    return list(names)
+def _once(names: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Return the new names of (old, new) that stay: what a rename makes needed twice is needed where it comes first."""
+    found: list[str] = []
+    renamed: set[str] = set()
+    for old, new in names:
+        if new is None or (new in found and (old != new or new in renamed)):
+            continue
+        found.append(new)
+        if old != new:
+            renamed.add(new)
+    return found
 
 
 def _stack_flags(flags: int | None, executable: bool | None) -> int | None:

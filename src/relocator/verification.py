@@ -141,9 +141,9 @@ def _check_segments(before: Image, found: Image) -> None:
 
 def _check_symbols(planned: Sequence[Image], found: Sequence[Image]) -> None:
     asks: tuple[tuple[str, Callable[[Image], object]], ...] = (
-        ("imports", lambda image: image.symbols.imports()),
+        ("imports", lambda image: Counter(image.symbols.imports())),  # added ones stand before delayed ones
         ("exports", lambda image: image.symbols.exports()),
-        ("references", lambda image: image.symbols.references().names),
+        ("references", lambda image: Counter(image.symbols.references().names)),
         ("preemptible symbols", lambda image: image.symbols.preemptible()),
     )
     for image, other in zip(planned, found, strict=True):

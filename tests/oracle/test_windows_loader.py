@@ -6,32 +6,28 @@ give another answer: the negative control.
 """
 
 import dataclasses
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from conftest import FIXTURES, absent
+from conftest import FIXTURES
 from pe_bytes import ARM64, library
 from relocator.backends.windows import load, promises, read
 from relocator.errors import UnreadableBinary
 from relocator.loading import AddedDirectory, OtherFile, Process, Seen
 from relocator.model import Binary, Format, How, Load, NeedKind, Unreadable
 from relocator.target import Target
+from wine import PROBE, A, Answer, Wine, below, dos, laid_out, laid_out_for_probe, started
 
 PE = FIXTURES / "bin" / "pe" / "x64"
-PROBE = "app/probe.exe"
-A, X, Y = "pkg/a.pyd", "libs/x.dll", "libs/y.dll"
+X, Y = "libs/x.dll", "libs/y.dll"
 DELAY, LIBA = (PE / "delay.dll").read_bytes(), (PE / "liba.dll").read_bytes()
 X86 = (PE.parent / "x86" / "liba.dll").read_bytes()
 """With code: wine maps what has none into a process of any machine."""
 WINDOWS = Target("win_amd64", "windows", "", (("amd64", ()),), pythons=("cp312",), abis=("cp312",))
 API_SET = "api-ms-win-crt-runtime-l1-1-0.dll"
-LIMIT = 120
-"""Seconds: the first start of a prefix takes twelve."""
 
 
 class Scenario(NamedTuple):
@@ -136,69 +132,6 @@ def seen(path: Path) -> Seen:
     return Binary(where, where, images, owner="tree") if images else OtherFile(where)
 
 
-class Answer(NamedTuple):
-    """What a loader made of a tree: the modules below it, or failure; and what the called function gave."""
-
-    modules: frozenset[str] | None
-    value: str
-
-
-class Wine:
-    """Wine with a prefix of its own."""
-
-    def __init__(self, program: str, prefix: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-        self.program = program
-        self.environment = {**kept, "WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "winedbg.exe,mscoree,mshtml=d"}
-        # As long as some program runs, the next one starts in a tenth of the time. It has to start wine's services too: they keep
-        # the pipes of who started them.
-        self.keeper = subprocess.Popen(
-            [program, "cmd.exe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment
-        )
-        assert self.keeper.stdout
-        assert self.keeper.stdout.readline(), "wine does not start"
-
-    def close(self) -> None:
-        assert self.keeper.stdin
-        assert self.keeper.stdout
-        self.keeper.stdin.close()
-        self.run("wineboot", "-k")
-        self.keeper.wait(LIMIT)
-        self.keeper.stdout.close()
-
-    def run(self, *arguments: str, folder: Path | None = None, **variables: str) -> str:
-        done = subprocess.run(
-            [self.program, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=LIMIT,
-            check=False,
-            cwd=folder,
-            env={**self.environment, **variables},
-        )
-        return done.stdout.decode("ascii", "replace")
-
-    def answer(
-        self, tree: Path, added: tuple[str, ...], first: tuple[str, ...], call: str, folder: Path | None = None, **variables: str
-    ) -> Answer:
-        options = [f"+{dos(tree / name)}" for name in added] + [f"={dos(tree / name)}" for name in first]
-        output = self.run(dos(tree / PROBE), *options, dos(tree / A), *([call] if call else []), folder=folder, **variables)
-        lines = [line.partition(" ")[::2] for line in output.splitlines()]
-        paths = [rest[2:].replace("\\", "/").casefold() for word, rest in lines if word == "module"]
-        value = next((rest for word, rest in lines if word == "value"), "")
-        assert paths or any(word == "error" for word, _ in lines), output
-        return Answer(below(tree, paths) if paths else None, value)
-
-
-def dos(path: Path) -> str:
-    return "Z:" + str(path).replace("/", "\\")
-
-
-def below(tree: Path, paths: list[str]) -> frozenset[str]:
-    start = tree.as_posix().casefold() + "/"
-    return frozenset(path.removeprefix(start) for path in paths if path.startswith(start) and not path.endswith(PROBE))
-
-
 def modelled(tree: Path, added: tuple[str, ...], first: tuple[str, ...], call: str) -> Answer:
     world = Files(tree)
     process = Process(
@@ -223,32 +156,15 @@ def opened(world: Files, path: str, process: Process) -> Load:
     return load(root, "amd64", world, process)
 
 
-def laid_out(tree: Path, files: Mapping[str, bytes | None]) -> None:
-    for name, data in files.items():
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if data is None:
-            path.unlink()
-        else:
-            path.write_bytes(data)
-
-
 @pytest.fixture(scope="module")
 def wine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
-    from shutil import which
-
-    program = which("wine64") or which("wine64", path="/usr/lib/wine") or which("wine") or absent(request.config, "wine64")
-    started = Wine(program, tmp_path_factory.mktemp("wine"))
-    yield started
-    started.close()
+    with started(request.config, tmp_path_factory.mktemp("wine")) as running:
+        yield running
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    laid_out(tmp_path, {PROBE: (PE / "probe.exe").read_bytes()})
-    for name in ("pkg", "libs"):
-        (tmp_path / name).mkdir()
-    return tmp_path
+    return laid_out_for_probe(tmp_path)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -18,6 +18,7 @@ COMMANDS = {
     "env": "Find what is in each other's way in an installed environment, or in a set of wheels.",
     "show": "Show what a package holds and needs, and which platform tag it allows.",
     "tree": "Show what each module loads, from where, and by which rule of the loader.",
+    "edit": "Rewrite search paths, needs and identities of single binaries.",
     "rules": "List the rules by which audit judges.",
     "explain": "Explain one rule: why it matters, how to fix it, when it is fine.",
 }
@@ -51,6 +52,7 @@ Exit status:
   1  audit found something (see --fail-on)
   2  the command line makes no sense
   3  a path does not exist, or an archive cannot be opened
+  4  a file could not be rewritten; it is as it was
   5  an error of relocate itself
 """
 

@@ -245,7 +245,8 @@ def _edge(edge: Resolution, facts: ContainerFacts) -> Object:
 
 
 def _file_plan(plan: FilePlan) -> Object:
-    return {"subject": plan.subject, "actions": [_edit_binary(plan)] if plan.patchset else [], "output": plan.output, "remarks": list(plan.remarks)}
+    actions = [_edit_binary(plan)] if plan.patchset else []
+    return {"subject": plan.subject, "actions": actions, "output": plan.output, "remarks": list(plan.remarks)}
 
 
 def _edit_binary(plan: FilePlan) -> Object:

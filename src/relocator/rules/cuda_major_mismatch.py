@@ -19,7 +19,7 @@ With both present, the process holds two CUDA runtimes; handles and memory of on
       demo/_core.so (x86_64), DT_NEEDED libcublasLt.so.11: demo
         searched, in this order:
           lib/python3/site-packages/demo/libcublasLt.so.11: absent (DT_RPATH of demo/_core.so: $ORIGIN)
-          .../glibc-hwcaps/*: absent (and glibc-hwcaps subdirectories)
+          .../glibc-hwcaps/{x86-64-v4,x86-64-v3,x86-64-v2}: absent (and the glibc-hwcaps subdirectories of each)
           libcublasLt.so.11: not promised (default directories)
       = help: install a build of demo for CUDA 12, or the libraries of CUDA 11
       = more: relocate explain cuda-major-mismatch

@@ -2,7 +2,7 @@
 
 ## What it flags
 
-A class of one name that several libraries export, when imports of this environment can bring these libraries into one process. One finding
+A class of one name that several libraries define, when imports of this environment can bring these libraries into one process. One finding
 for each pair of libraries.
 
 ## Why it matters
@@ -33,9 +33,8 @@ When both libraries are the same release of the same code: then the message is a
 
 ## How it decides
 
-By the exported names `_OBJC_CLASS_$_...` of the libraries that the import of some module brings; a class that a library does not export is
-not seen. Names that a library merely re-exports belong to the other one. Libraries whose install name is the same and starts with @rpath/
-are loaded once.
+By the lists of classes (`__objc_classlist`) of the libraries that the import of some module brings: what they define counts, exported or
+not, and what they merely use does not. Libraries whose install name is the same and starts with @rpath/ are loaded once.
 
 ## References
 
@@ -49,32 +48,28 @@ from collections.abc import Iterator
 from relocator.findings import Certainty, Finding, Rule, Severity
 from relocator.meeting import Brought, brought, instance
 from relocator.model import Format, Survey
+from relocator.native import MachOFacts
 from relocator.places import identity_place
-
-PREFIX = b"_OBJC_CLASS_$_"
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each pair of libraries that define a class of one name."""
-    definers: dict[tuple[str, bytes], dict[str, Brought]] = {}
+    definers: dict[tuple[str, str], dict[str, Brought]] = {}
     for one in brought(survey):
-        if one.image.format == Format.MACHO and one.image.symbols.mentions(PREFIX):
-            for export in one.image.symbols.exports():
-                if export.name.startswith(PREFIX) and not export.forward:
-                    definers.setdefault((one.image.arch, export.name), {}).setdefault(instance(one.binary, one.image), one)
-    pairs: dict[tuple[str, str, str], list[bytes]] = {}
+        for name in one.image.native.objc_classes if isinstance(one.image.native, MachOFacts) else ():
+            definers.setdefault((one.image.arch, name), {}).setdefault(instance(one.binary, one.image), one)
+    pairs: dict[tuple[str, str, str], list[str]] = {}
     for (arch, name), found in definers.items():
-        keys = list(found)
-        for i in range(1, len(keys)):
-            pairs.setdefault((arch, found[keys[0]].binary.path, found[keys[i]].binary.path), []).append(name)
+        first, *others = (one.binary.path for one in found.values())
+        for other in others:
+            pairs.setdefault((arch, first, other), []).append(name)
     for (arch, one_path, other_path), names in pairs.items():
         yield _finding(survey, arch, one_path, other_path, names)
 
 
-def _finding(survey: Survey, arch: str, one_path: str, other_path: str, names: list[bytes]) -> Finding:
+def _finding(survey: Survey, arch: str, one_path: str, other_path: str, names: list[str]) -> Finding:
     one, other = (next(b for b in brought(survey) if b.binary.path == path and b.image.arch == arch) for path in (one_path, other_path))
-    first = names[0].removeprefix(PREFIX).decode("utf-8", "surrogateescape")
-    label = f"class {first}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    label = f"class {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
     return Finding(
         "duplicate-objc-class",
         Severity.WARNING,

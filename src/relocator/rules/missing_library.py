@@ -22,7 +22,7 @@ It works for whoever built it, since the build machine has the library.
       demo/_core.so (x86_64), DT_NEEDED libfoo.so.3
         searched, in this order:
           demo/.libs/libfoo.so.3: absent (DT_RPATH of demo/_core.so: $ORIGIN/.libs)
-          .../glibc-hwcaps/*: absent (and glibc-hwcaps subdirectories)
+          .../glibc-hwcaps/{x86-64-v4,x86-64-v3,x86-64-v2}: absent (and the glibc-hwcaps subdirectories of each)
           libfoo.so.3: not promised (default directories)
       = help: copy it into the package: `relocate repair --search DIR` does, with the folder that holds it; or link it statically
       = more: relocate explain missing-library

@@ -15,7 +15,7 @@ update or removal by one leaves the other's half:
 ## Example
 
     warning[pip-conda-overlap]: a project is installed twice, with conda and with pip
-      (the whole package), Name numpy: 1.26.4 with conda, 2.3.0 with pip
+      lib/python3/site-packages/numpy-2.3.0.dist-info, Name numpy: 1.26.4 with conda, 2.3.0 with pip
       = help: remove numpy with both, and install it with one
       = more: relocate explain pip-conda-overlap
 
@@ -48,6 +48,7 @@ from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.knowledge.families import apart, family_names
 from relocator.metadata import normalised
 from relocator.model import Distribution, Survey
+from relocator.paint import short_path
 
 ALWAYS = frozenset({"OpenMP"})
 """Families whose copies always disturb each other."""
@@ -73,7 +74,12 @@ def _projects(survey: Survey) -> Iterator[Finding]:
                 Severity.WARNING,
                 Certainty.CERTAIN,
                 "a project is installed twice, with conda and with pip",
-                Where(field="Name", value=name, label=f"{of_conda.version} with conda, {of_pip.version} with {of_pip.installer or 'pip'}"),
+                Where(
+                    short_path(of_pip.metadata, survey.container),
+                    field="Name",
+                    value=name,
+                    label=f"{of_conda.version} with conda, {of_pip.version} with {of_pip.installer or 'pip'}",
+                ),
                 help=f"remove {name} with both, and install it with one",
             )
 

@@ -48,7 +48,6 @@ _PLATFORM = {
     "ppc64le": ("power8", "power9", "power10"),
     "s390x": ("z13", "z14", "z15", "z16"),
 }
-_HWCAPS_REMARK = Tried(".../glibc-hwcaps/*", "and glibc-hwcaps subdirectories", "absent")
 _TOKENS = ("ORIGIN", "PLATFORM", "LIB")
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 """A token that one of these follows is part of a longer name, and so none of ours."""
@@ -104,7 +103,7 @@ class Glibc(Linker):
             searched = searched or bool(steps)
             yield from steps
         if searched and self._hwcaps:
-            yield _HWCAPS_REMARK
+            yield Tried(f".../glibc-hwcaps/{{{','.join(self._hwcaps)}}}", "and the glibc-hwcaps subdirectories of each", "absent")
 
     def _lists(self, importer: Mapped, runpath: str | None) -> Iterator[tuple[Step, ...]]:
         if runpath is None:

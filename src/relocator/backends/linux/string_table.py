@@ -79,7 +79,7 @@ class StringTable:
             start = mark + 1 + len(MARK)
         pieces = {place: self._string(place) for place in self._kept if place >= start}
         found: dict[bytes, int] = {}
-        for text in sorted(new, key=len, reverse=True):
+        for text in sorted(new, key=len):  # the longest last: search paths are what grows again
             place = _gap(pieces, start, len(text) + 1)
             pieces[place] = text + b"\0"
             found[text] = place

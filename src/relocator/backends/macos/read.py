@@ -20,6 +20,7 @@ from relocator.backends.macos.commands import (
     read_commands,
     read_header,
 )
+from relocator.backends.macos.objc import defined_classes
 from relocator.backends.macos.symbols import read_symbols
 from relocator.buffer import Buffer, cut
 from relocator.errors import UnreadableBinary
@@ -179,6 +180,7 @@ def _facts(part: Slice, header: Header, commands: Commands, fat: bool, verify: b
         dylibs=tuple(dylib for dylib, _ in commands.dylibs),
         identity=commands.identity,
         uuid=commands.uuid,
+        objc_classes=defined_classes(part, header),
         two_level=bool(header.flags & MH_TWOLEVEL),
         chained_fixups="LC_DYLD_CHAINED_FIXUPS" in commands.regions,
         signature=signature.read_signature(part, commands, verify),

@@ -13,6 +13,7 @@ from relocator.model import Image
 
 _NEEDED = {0xC, 0x80000018, 0x8000001F, 0x20, 0x80000023}  # LC_LOAD_DYLIB, _WEAK_, LC_REEXPORT_DYLIB, LC_LAZY_, LC_LOAD_UPWARD_DYLIB
 _ID_DYLIB, _RPATH = 0xD, 0x8000001C
+_DYLIB_FIELDS = 24  # bytes of a dylib_command before its name
 
 
 class Reading(NamedTuple):
@@ -107,18 +108,19 @@ def _by_macholib(data: bytes) -> Iterator[Reading]:
         path.write_bytes(data)
         for header in MachO(str(path)).headers:
             names: dict[int, list[str]] = {}
-            for load_command, _, rest in header.commands:
-                names.setdefault(int(load_command.cmd), []).append(_tail(rest))
-            needed = tuple(_tail(rest) for command, _, rest in header.commands if int(command.cmd) in _NEEDED)
+            for load_command, fields, rest in header.commands:
+                names.setdefault(int(load_command.cmd), []).append(_tail(fields, rest))
+            needed = tuple(_tail(fields, rest) for command, fields, rest in header.commands if int(command.cmd) in _NEEDED)
             identity = next(iter(names.get(_ID_DYLIB, ())), None)
             arch = arch_name(header.header.cputype & 0xFFFFFFFF, header.header.cpusubtype & 0xFFFFFFFF)
             yield Reading(arch, identity, needed, tuple(names.get(_RPATH, ())))
 
 
-def _tail(rest: Any) -> str:
-    """Return the string that follows a command's fields; macholib hands over what lies behind them unread."""
+def _tail(fields: Any, rest: Any) -> str:
+    """Return the string behind a command's fields; macholib hands over all that follows unread, the flags of dylib_use_command too."""
     raw = rest if isinstance(rest, bytes) else b""
-    return raw.rstrip(b"\0").lstrip(b"\0").partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    flags = max(int(getattr(fields, "name", 0)) - _DYLIB_FIELDS, 0)
+    return raw[flags:].rstrip(b"\0").lstrip(b"\0").partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
 def _lief_slices(data: bytes) -> Any:

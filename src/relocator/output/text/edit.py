@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from relocator.editing import FilePlan, Restored
 from relocator.findings import Failure
 from relocator.paint import View, counted, printable
-from relocator.plans import Patch
 
 SHOWN = 16
 """Bytes of a patch that are shown."""
@@ -38,10 +37,10 @@ def _plan(plan: FilePlan, view: View) -> list[str]:
         copied = f", copied to {printable(plan.output)}" if plan.written else ""
         return [title, f"  nothing to do{copied}", *remarks]
     lines = [title, *_changes(plan), *_places(plan), *remarks]
-    lines += [f"  {'verified':<18} {printable(clause)}" for clause in plan.verified]
-    if not plan.written:
-        return [*lines, *_patches(plan, view)]
-    return [*lines, f"  {'written':<18} {printable(plan.output)}, sha256 {plan.sha256_after}"]
+    if plan.written:
+        lines.append(f"  {'verified':<18} {printable('; '.join(plan.verified))}")
+        lines.append(f"  {'written':<18} {printable(plan.output)}, sha256 {plan.sha256_after}")
+    return [*lines, *(() if plan.written and not view.verbose else _patches(plan, view))]
 
 
 def _changes(plan: FilePlan) -> Iterable[str]:
@@ -64,23 +63,24 @@ def _places(plan: FilePlan) -> list[str]:
     growth = patchset.size_after - patchset.size_before
     if growth:
         told += f"; the file {'grows' if growth > 0 else 'shrinks'} by {counted(abs(growth), 'byte')} to {patchset.size_after:,}"
-    lines = [f"  {'where':<18} {told}"]
-    lines += [f"  {'':<18} {counted(m.size, 'byte')} move from {m.source:#x} to {m.target:#x}: {printable(m.reason)}" for m in patchset.moves]
-    return lines
+    moves = (f"{counted(m.size, 'byte')} move from {m.source:#x} to {m.target:#x}: {printable(m.reason)}" for m in patchset.moves)
+    return [f"  {'where':<18} {told}", *(f"  {'':<18} {move}" for move in moves)]
 
 
 def _patches(plan: FilePlan, view: View) -> Iterable[str]:
     for patch in plan.patchset.patches:
         yield f"  {patch.offset:#010x}         {printable(patch.reason)}, {counted(len(patch.new), 'byte')}"
         if patch.old:
-            yield view.style(f"    - {_bytes(patch, patch.old)}", "dim")
-        yield f"    + {_bytes(patch, patch.new)}"
+            yield view.style(f"    - {_bytes(patch.old)}", "dim")
+        yield f"    + {_bytes(patch.new)}"
 
 
-def _bytes(patch: Patch, data: bytes) -> str:
+def _bytes(data: bytes) -> str:
     """Return the first bytes that differ, in hexadecimal, and as text where they are text."""
     if not any(data):
         return f"{counted(len(data), 'zero byte')}"
     shown = data[:SHOWN].hex(" ") + (" ..." if len(data) > SHOWN else "")
     text = data.rstrip(b"\0").decode("utf-8", "replace")
-    return f'{shown}  "{text[:60]}{"..." if len(text) > 60 else ""}"' if len(text) > 2 and text.isprintable() and "\ufffd" not in text else shown
+    if len(text) < 3 or not text.isprintable() or "\ufffd" in text:
+        return shown
+    return f'{shown}  "{text[:60]}{"..." if len(text) > 60 else ""}"'
