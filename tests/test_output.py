@@ -300,6 +300,12 @@ def test_different_helps_stand_with_their_places() -> None:
     assert lines[lines.index("    = help: mend b") - 1].startswith("  demo/b.so")
 
 
+def test_files_that_are_at_fault_as_such_are_listed_without_a_value() -> None:
+    places = [Where(f"demo/{name}.so") for name in "abcd"]
+    found = [Finding("demo-rule", Severity.NOTE, Certainty.CERTAIN, "is at fault", place) for place in places]
+    assert "\n  in 4 files:\n    demo/a.so\n" in renderer("text", "audit")([Report("demo", "", tuple(found), Checked())], [], View())
+
+
 def test_a_value_in_many_files_keeps_its_related_places() -> None:
     related = (Where("demo-1.0.dist-info/WHEEL", "", "Tag", None, "x"),)
     told = text("audit", [report(*[missing(f"demo/_m{n}.so", related=related) for n in range(9)])], [])

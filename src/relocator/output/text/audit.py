@@ -95,8 +95,9 @@ def _many(alike: Sequence[Finding], view: View, *, with_trail: bool, with_help: 
     first = alike[0]
     arch = f" ({printable(first.primary.arch)})" if first.primary.arch else ""
     names = shortened([printable(place.primary.member) for place in alike], PLACES, "file")
+    head = ", ".join(filter(None, (_what(first.primary, view), f"in {counted(len(alike), 'file')}{arch}:")))
     return [
-        f"  {_what(first.primary, view)}, in {counted(len(alike), 'file')}{arch}:",
+        f"  {head}",
         *(f"    {name}" for name in names),
         *_details(first, view, with_trail=with_trail, with_help=with_help),
     ]
