@@ -218,7 +218,7 @@ def named(name: str) -> Rule:
     for rule in RULES:
         if rule.name == name:
             return rule
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # noqa: PLC0415  only for a slip of the hand
 
     near = get_close_matches(name, [rule.name for rule in RULES], 1)
     raise UsageError(f"there is no rule {name!r}", f"did you mean {near[0]!r}?" if near else "`relocate rules` lists them")
