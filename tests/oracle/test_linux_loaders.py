@@ -609,7 +609,8 @@ def drawn(seed: int) -> Scenario:
             if kind == "link" and not isinstance(files.get(other), Link) and other in files:
                 files[f"{folder}/{name}"] = Link(other)
             elif kind != "none":
-                files[f"{folder}/{name}"] = {"text": b"text", "class": Lib(target="i686")}.get(kind, lib())
+                special: dict[str, What] = {"text": b"text", "class": Lib(target="i686")}
+                files[f"{folder}/{name}"] = special.get(kind, lib())
     leaves = [name for name, what in files.items() if isinstance(what, Lib) and not what.needed and what.target == "x86_64"]
     first = tuple(draw.sample(leaves, 1)) if leaves and draw.random() < 0.3 else ()
     return Scenario(f"seed {seed}", files, {}, first, draw.choice(("", "", "more")))
