@@ -62,8 +62,11 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "benchmark", help="environments and wheels (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: %(default)s)")
     parser.add_argument("--only", default="", help="take only wheels whose file name contains this")
+    parser.add_argument("--edit", action="store_true", help="measure edits of single binaries instead, see edit_benchmark.py")
     parser.add_argument("--no-peers", action="store_true", help="measure ourselves and the floor only")
     options = parser.parse_args()
+    if options.edit:
+        return measure_edits(options.work)
     for tool, requirements in TOOLS.items():
         if tool == "relocator" or not options.no_peers:
             install(options.work / tool, requirements)
@@ -75,6 +78,15 @@ def main() -> int:
             for row in measured(path, commands, options.runs):
                 print(row, flush=True)
     return 0
+
+
+def measure_edits(work: Path) -> int:
+    """Let the Python that relocator and LIEF are installed for measure edits over the binaries of all wheels."""
+    install(work / "relocator", (f"{ROOT}[fast,verify]",))
+    for wheel in WHEELS:
+        download(wheel, work / "wheels")
+    command = [str(work / "relocator" / "bin" / "python"), str(ROOT / "scripts" / "edit_benchmark.py"), str(work / "wheels")]
+    return subprocess.run(command, check=False).returncode
 
 
 def install(folder: Path, requirements: Iterable[str]) -> None:

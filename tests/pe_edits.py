@@ -126,6 +126,7 @@ def two_views(second_forward: bytes = b"liba.g") -> bytes:
     draft.configuration(hybrid=BASES[True] + 0x1000, size=0x140)
     entry = OPTIONAL + 112
     fixups = b"".join(struct.pack("<HI", (entry + 4 * n) | 1 << 12 | 2 << 14, second[n]) for n in range(2))
+    fixups += struct.pack("<2H", (START + 8) | 2 << 12, 1)  # a sum, not a value; of what nobody edits
     block = struct.pack("<2I", 0, 8 + len(fixups)) + fixups
     table = struct.pack("<QI", 6, len(block)) + block
     place = draft.add(struct.pack("<2I", 1, len(table)) + table)

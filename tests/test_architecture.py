@@ -63,6 +63,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                 "places",
                 "search_paths",
                 "facts",
+                "particulars",
                 "projection",
                 "verification",
                 "editing",

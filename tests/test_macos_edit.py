@@ -385,6 +385,12 @@ def test_spare_bytes_of_other_commands_are_used_before_anything_is_left_out() ->
     assert needs(bytes(apply_patches(data, found))) == [("/a/b.dylib", NeedKind.REQUIRED)]
 
 
+def test_spare_bytes_that_are_in_use_stay() -> None:
+    used = dylib("/a/" + "b" * 61 + ".dylib").replace(b"b" * 61 + b".dylib", b"b.dylib\0".ljust(66, b"\0") + b"x")
+    data = plain(used, free=8)
+    assert "bytes too long" in refusal(data, SetSearchPaths(("/" + "x" * 40,))).message
+
+
 @pytest.mark.parametrize(
     ("optional", "goes"),
     [
@@ -612,6 +618,21 @@ def test_a_signature_is_not_built_before_bytes_that_follow() -> None:
     assert "bytes follow" in refusal(fixture("arm64/unsigned.so") + b"x", Resign()).message
 
 
+def test_a_few_bytes_behind_a_signature_stay() -> None:
+    """Linkers that align a slice's end leave up to 15."""
+    old = fixture("x86_64/liba.dylib") + bytes(8)
+    new = edited(old, SetIdentity("@rpath/other.dylib"))
+    assert (len(new), new[-8:]) == (len(old), bytes(8))
+
+
+def test_gaps_between_segments_are_hashed_as_they_are() -> None:
+    shape = Shape(cpu_type=ARM64, cpu_subtype=0)
+    data = macho([dylib("/a", 0xD, shape), segment("__TEXT", 0, 0x400), segment("__LINKEDIT", 0x4000, 0x20)], shape).ljust(0x400, b"\0")
+    data = (data + b"gap" * 0x400).ljust(0x4000, b"\1") + bytes(0x20)
+    first = edited(data, Resign())
+    assert edited(first, SetIdentity("/b"))[0x400:0x4000] == data[0x400:0x4000]
+
+
 def test_the_signature_covers_the_gap_before_it() -> None:
     shape = Shape(cpu_type=ARM64, cpu_subtype=0)
     data = macho([dylib("/a", 0xD, shape), segment("__TEXT", 0, 0x400), segment("__LINKEDIT", 0x400, 0x13)], shape).ljust(0x400, b"\0")
@@ -652,6 +673,30 @@ def test_the_layout_check_tells_what_is_broken(spoil: Callable[[bytearray], None
     assert any(said in problem for problem in check_layout(bytes(raw))), check_layout(bytes(raw))
 
 
+def _words(*words: int) -> bytes:
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (
+            [command(0x19, struct.pack("<16s4Q4I", b"__DATA", 0, 0x10, 0x400, 0x20, 3, 3, 0, 0))],
+            "__DATA has 0x20 bytes in the file and 0x10",
+        ),
+        ([command(2, _words(0x420, 1, 0x400, 8)), segment("__LINKEDIT", 0x400, 0x40)], "out of order: strings, symbols"),
+        ([command(0x22, _words(0x420, 8, 0x400, 8, *[0] * 6)), segment("__LINKEDIT", 0x400, 0x40)], "out of order: bind, rebase"),
+        ([segment("__LINKEDIT", 0x400, 0x40), segment("__DATA", 0x440, 0x40)], "__LINKEDIT is not the last segment"),
+        ([command(0x1D, _words(0x408, 0x38)), segment("__LINKEDIT", 0x400, 0x40)], "no multiple of 16"),
+        ([command(0x1D, _words(0x400, 0x20)), segment("__LINKEDIT", 0x400, 0x40)], "is not the end of __LINKEDIT"),
+        ([command(0x1D, _words(0x400, 0x20))], "is not the end of __LINKEDIT"),
+    ],
+)
+def test_the_layout_check_tells_what_lies_in_the_wrong_place(listed: list[bytes], said: str) -> None:
+    data = macho([dylib("/a", 0xD), *listed]).ljust(0x480, b"\0")
+    assert any(said in problem for problem in check_layout(data)), check_layout(data)
+
+
 def test_the_layout_check_misses_a_signature_on_arm64_alone() -> None:
     assert check_layout(fixture("x86_64/unsigned.dylib")) == ()
     assert check_layout(fixture("arm64/unsigned.so")) == ("arm64: there is no signature: arm64 kernels do not run the code",)
@@ -664,6 +709,12 @@ def test_the_layout_check_sees_slices_that_are_not_aligned() -> None:
 
 
 # ---------------------------------------------------------------- damaged files, and the plan as data
+
+
+def test_two_slices_for_one_architecture_are_unreadable() -> None:
+    one = fixture("x86_64/liba.dylib")
+    with pytest.raises(UnreadableBinary, match="two slices for x86_64"):
+        prepare(memoryview(fat([(X86_64, 3, one), (X86_64, 3, one)])), [Resign()])
 
 
 @pytest.mark.parametrize("size", [0, 4, 20, 40, 200, 5000])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from conftest import FIXTURES
+from mutants import Noting
 from pe_bytes import AMD64, ARM64, I386, SECTION, Draft, library
 from pe_edits import (
     LONG,
@@ -30,7 +31,7 @@ from pe_edits import (
     with_checksum,
     with_symbols,
 )
-from relocator.backends.windows import check_layout
+from relocator.backends.windows import check_layout, prepare
 from relocator.backends.windows.fixups import directories_of_views
 from relocator.backends.windows.layout_check import right_checksum
 from relocator.backends.windows.symbols import Collector
@@ -135,6 +136,29 @@ def test_a_name_that_is_also_a_symbol_s_is_not_written_over() -> None:
     after = edited(draft.build(), ReplaceNeeded("liba.dll", "x.dll"))
     assert needs(after) == ("x.dll",)
     assert [export.name for export in image(after).symbols.exports()] == [b"liba.dll"]
+
+
+def test_a_name_of_which_another_is_the_end_is_not_written_over() -> None:
+    after = edited(two_of_one_name(same=False), ReplaceNeeded("xliba.dll", "y.dll"))
+    assert needs(after) == ("y.dll", "liba.dll")
+
+
+def test_a_name_that_is_also_the_library_s_own_is_not_written_over() -> None:
+    draft = one().exports(b"e.dll", [(b"f", 0)])
+    shared = struct.unpack_from("<I", draft.body, draft.directories[1][0] - SECTION + 12)
+    struct.pack_into("<I", draft.body, draft.directories[0][0] - SECTION + 12, *shared)
+    after = edited(draft.build(), ReplaceNeeded("liba.dll", "x.dll"))
+    assert (needs(after), image(after).identity) == (("x.dll",), "liba.dll")
+
+
+def test_a_name_inside_a_table_is_not_written_over() -> None:
+    draft = Draft().imports((b"liba.dll", [7, 0x41]))
+    rva, _ = draft.directories[1]
+    struct.pack_into("<I", draft.body, rva - SECTION + 12, struct.unpack_from("<I", draft.body, rva - SECTION)[0] + 8)
+    assert needs(draft.build()) == ("A",)
+    after = edited(draft.build(), ReplaceNeeded("A", "B"))
+    assert needs(after) == ("B",)
+    assert [symbol.ordinal for symbol in image(after).symbols.imports()] == [7, 0x41]
 
 
 @pytest.mark.parametrize(
@@ -383,6 +407,35 @@ def test_bound_imports_stay_when_only_the_library_s_own_name_changes() -> None:
     assert struct.unpack("<I", headers(after).layout.cut(draft.directories[1][0] + 4, 4, "stamp"))[0] == 7
 
 
+@pytest.mark.parametrize("edit", [AddNeeded("new.dll!f"), RemoveNeeded("empty.dll")])
+def test_bound_imports_are_dropped_when_the_table_changes(edit: Edit) -> None:
+    draft = Draft().imports((b"empty.dll", []), (b"a.dll", [b"f"]), (b"liba.dll", [b"g"]))
+    start = draft.directories[1][0] - SECTION
+    for row in range(3):
+        struct.pack_into("<2I", draft.body, start + 20 * row + 4, 0x5F000000, 0)
+    after = edited(draft.build(), edit)
+    layout = headers(after).layout
+    rows = len(needs(after))
+    assert rows == (4 if isinstance(edit, AddNeeded) else 2)
+    assert [layout.cut(layout.directories[1].rva + 20 * row + 4, 8, "stamps") for row in range(rows)] == [bytes(8)] * rows
+
+
+def test_the_stamp_of_a_bound_delayed_import_goes() -> None:
+    draft = Draft().delayed((b"a.dll", [b"f"]), (b"liba.dll", [b"g"]))
+    start = draft.directories[13][0] - SECTION
+    for row in range(2):
+        struct.pack_into("<I", draft.body, start + 32 * row + 28, 0x5F000000)
+    after = edited(draft.build(), ReplaceNeeded("liba.dll", "x.dll"))
+    stamps = [headers(after).layout.cut(start + SECTION + 32 * row + 28, 4, "stamp") for row in range(2)]
+    assert stamps == [struct.pack("<I", 0x5F000000), bytes(4)], "what stays bound keeps its stamp"
+
+
+def test_a_row_is_not_put_over_bound_imports_that_stay() -> None:
+    draft = Draft().exports(b"e.dll", [(b"f", 0)])
+    draft.directories[11] = 384, 8
+    assert "there are 16" in refused(full(draft), SetIdentity(LONG)).message
+
+
 def test_bound_imports_without_lookup_tables_are_refused() -> None:
     assert "names of the imported symbols are lost" in refused(bound(lookup=False), ReplaceNeeded("liba.dll", "x.dll")).message
 
@@ -485,7 +538,7 @@ def test_no_library_is_added_beside_arm64ec_code() -> None:
 
 def test_a_cut_table_of_fixups_is_unreadable() -> None:
     data = two_views()
-    at = data.index(struct.pack("<QI", 6, 20)) - 4
+    at = data.index(struct.pack("<QI", 6, 24)) - 4
     with pytest.raises(UnreadableBinary):
         plan(patched(data, at, "<I", 0x10000), ReplaceNeeded("liba.dll", "x.dll"))
 
@@ -559,6 +612,15 @@ def test_a_cut_file_is_unreadable() -> None:
     data = one().build()
     with pytest.raises(UnreadableBinary):
         plan(data[:0x450], ReplaceNeeded("liba.dll", "x.dll"))
+
+
+def test_only_what_is_needed_is_read() -> None:
+    """A file is not read whole, unless it has a checksum to make right."""
+    data = one().build() + bytes(1 << 20)
+    for sample, least, most in ((data, 0, 0x1000), (with_checksum(data), len(data), 2 * len(data))):
+        buffer = Noting(sample)
+        assert prepare(buffer, [ReplaceNeeded("liba.dll", LONG)])
+        assert least <= sum(stop - start for start, stop in buffer.regions) <= most
 
 
 # The check of a result

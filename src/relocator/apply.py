@@ -312,9 +312,10 @@ def _seal(drafts: Sequence[_Draft], journal: str) -> None:
 
 
 def _roll_back(sealed: Sequence[_Draft]) -> None:
-    """Put back what was renamed into place already, the last one first."""
+    """Put back what was renamed into place already, the last one first; old bytes that cannot be put back stay beside and are named."""
     lost: list[str] = []
     for draft in reversed(sealed):
+        kept = ""
         try:
             if draft.target != draft.source.real:
                 os.unlink(draft.target)
@@ -322,12 +323,12 @@ def _roll_back(sealed: Sequence[_Draft]) -> None:
             with open(draft.target, "rb") as file:
                 old = bytes(restored(file.read(), draft.entry))
             now = examine(draft.target, break_hard_links=True)
-            kept = now._replace(mode=draft.entry.mode, mtime_ns=draft.entry.mtime_ns)
-            os.replace(_new_file(draft.target, old, kept, True), draft.target)
+            kept = _new_file(draft.target, old, now._replace(mode=draft.entry.mode, mtime_ns=draft.entry.mtime_ns), True)
+            os.replace(kept, draft.target)
         except (OSError, RelocatorError):
-            lost.append(draft.target)
+            lost.append(f"{draft.target} (its old bytes: {kept or 'lost'})")
     if lost:
-        raise NotWritten(f"a later file failed, and these could not be put back: {', '.join(lost)}", "restore them from elsewhere")
+        raise NotWritten(f"a later file failed, and these could not be put back: {', '.join(lost)}", "rename the old bytes back yourself")
 
 
 def _flush_folder(folder: str) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from relocator import __version__
 from relocator.apply import Job, NotWritten, Source, carry_out, check_distinct, examine
 from relocator.editing import FilePlan, Parents, Wish, plan_file, take_parents
-from relocator.errors import InternalError, RelocatorError, UsageError
+from relocator.errors import InternalError, RelocatorError, UnreadableBinary, UsageError
 from relocator.files import FileBuffer
 from relocator.findings import Failure
 from relocator.plans import PathKind
@@ -41,6 +41,8 @@ def rewrite(
             planned.append(_planned(subject, request, kind or PathKind.KEEP, parents))
         except UsageError:
             raise
+        except UnreadableBinary as error:
+            failures.append(Failure(subject, f"damaged: {error.message}", "restore the file, or build it again", error.exit_code))
         except RelocatorError as error:
             failures.append(Failure(subject, error.message, error.hint, error.exit_code))
     check_distinct([source for source, _ in planned])

@@ -71,11 +71,14 @@ class Loaded:
 
 
 class Machine:
-    """One process of one architecture over a mapping from path to bytes; `host` are the symbols of the system's libraries."""
+    """One process of one architecture over a mapping from path to bytes.
 
-    def __init__(self, unicorn: Any, arch: str, files: Mapping[str, bytes], host: tuple[str, ...] = ("dyld_stub_binder",)) -> None:
-        self.files, self.arch = files, arch
-        self.host = {f"_{name}" if name != "dyld_stub_binder" else name: HOST + 16 * index for index, name in enumerate(host)}
+    `host` are the symbols of the system's libraries and of Python; without, any name that no file has is one.
+    """
+
+    def __init__(self, unicorn: Any, arch: str, files: Mapping[str, bytes], host: tuple[str, ...] | None = ("dyld_stub_binder",)) -> None:
+        self.files, self.arch, self.any_host = files, arch, host is None
+        self.host = {f"_{name}" if name != "dyld_stub_binder" else name: HOST + 16 * index for index, name in enumerate(host or ())}
         self.images: dict[str, Loaded] = {}
         self.unicorn = unicorn
         if arch == "x86_64":
@@ -219,16 +222,19 @@ class Machine:
                 return address
         return None
 
+    def _of_host(self, symbol: str) -> int | None:
+        return self.host.setdefault(symbol, HOST) if self.any_host else self.host.get(symbol)
+
     def _by_ordinal(self, image: Loaded, ordinal: int, symbol: str, *, weak: bool) -> int:
         address: int | None = None
         if ordinal == 0:
             address = self.find(image, symbol)
         elif ordinal in (-2, -3):
             flat = [found for one in self.images.values() if (found := self.find(one, symbol)) is not None]
-            address = flat[0] if flat else self.host.get(symbol)
+            address = flat[0] if flat else self._of_host(symbol)
         elif 0 < ordinal <= len(image.bound):
             library = image.bound[ordinal - 1]
-            address = self.host.get(symbol) if library is None else self.find(library, symbol)
+            address = self._of_host(symbol) if library is None else self.find(library, symbol)
             weak = weak or (library is not None and not library.data)
         if address is None and not weak:
             name = image.libraries[ordinal - 1][0] if 0 < ordinal <= len(image.libraries) else f"ordinal {ordinal}"

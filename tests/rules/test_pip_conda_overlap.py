@@ -48,3 +48,8 @@ def test_a_runtime_from_both_is_told_by_the_more_specific_rule() -> None:
 def test_a_runtime_twice_from_one_side_is_no_overlap() -> None:
     assert list(check(openmp("conda", "conda"))) == []
     assert list(check(openmp("pip", "pip"))) == []
+
+
+def test_a_project_without_any_binary_counts() -> None:
+    report = run_rules(projects(("requests", "conda"), ("requests", "pip")), RULES)
+    assert [finding.rule for finding in report.findings] == ["pip-conda-overlap"]

@@ -70,9 +70,16 @@ def _looked_up(context: Context, node: int, scope: Sequence[int]) -> list[int]:
         position.setdefault(number, place)
     glibc = context.load.loader != "musl"
     get = index.providers.get
-    return [
-        _chosen(offers, versions[key], position, glibc) if (offers := get(name)) else UNBOUND for name, key in zip(names, keys, strict=True)
-    ]
+    known: dict[tuple[int, int], int] = {}
+    """By identity: equal offers are one object (see Index)."""
+    answers = []
+    for name, key in zip(names, keys, strict=True):
+        offers = get(name)
+        answer = known.get((id(offers), key)) if offers else UNBOUND
+        if offers and answer is None:
+            answer = known[id(offers), key] = _chosen(offers, versions[key], position, glibc)
+        answers.append(UNBOUND if answer is None else answer)
+    return answers
 
 
 def _chosen(offers: tuple[Offer, ...], version: bytes, position: dict[int, int], glibc: bool) -> int:

@@ -4,7 +4,7 @@ Only names that some image wants are indexed, and equal offers are one object, s
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from relocator.model import Binary, Format, How, Image, Load, References, Resolution, Survey
 
@@ -63,7 +63,7 @@ class Index:
             for path in (*survey.global_scope, *load.order):
                 self._add(path, load.arch)
         self.references: list[References] = [image.symbols.references() for _, image in self.nodes]
-        self.providers = self._providers()
+        self.providers = self._providers(range(len(self.nodes)))
         self.memo: dict[object, list[int]] = {}
         """Answers by what they depend on; loads share most of them."""
         self._relevant: dict[int, frozenset[int]] = {}
@@ -77,20 +77,20 @@ class Index:
                 self.numbers[path, arch] = len(self.nodes)
                 self.nodes.append((binary, image))
 
-    def with_references(self, references: list[References]) -> "Index":
-        """Return an index of the same images for other references."""
+    def with_references(self, references: dict[int, References], among: Iterable[int]) -> "Index":
+        """Return an index of the same images for other references, by image; with what those of `among` offer to them."""
         other = copy.copy(self)
-        other.references = references
-        other.providers = other._providers()
+        other.references = [references.get(node, References()) for node in range(len(self.nodes))]
+        other.providers = other._providers(among)
         other.memo, other._relevant, other._contexts = {}, {}, {}
         return other
 
-    def _providers(self) -> Mapping[bytes, tuple[Offer, ...]]:
+    def _providers(self, among: Iterable[int]) -> Mapping[bytes, tuple[Offer, ...]]:
         wanted = {name for references in self.references for name in references.names} | _MARKS
         found: dict[bytes, tuple[Offer, ...]] = {}
         alike: dict[object, tuple[Offer, ...]] = {}
-        for number, (_, image) in enumerate(self.nodes):
-            for export in image.symbols.defines(wanted):
+        for number in among:
+            for export in self.nodes[number][1].symbols.defines(wanted):
                 flags = DEFAULT * export.default + FIRST * export.first + WEAK * export.weak + UNIQUE * export.unique
                 offer = number, export.version, flags, export.forward
                 offers = (*found.get(export.name, ()), offer)

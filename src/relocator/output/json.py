@@ -16,6 +16,7 @@ from relocator.facts import Forest, Profile
 from relocator.findings import Failure, Finding, Report, Rule, Suppressed, Where
 from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolution
 from relocator.paint import View, short_path
+from relocator.particulars import particulars
 from relocator.plans import Edit
 from relocator.rules import page, summary
 from relocator.tags import platform_names
@@ -192,6 +193,7 @@ def _image(image: Image, binary: Binary, facts: ContainerFacts, answers: dict[tu
         "search_paths": [path._asdict() for path in image.search_paths],
         "symbol_versions": [need._asdict() for need in image.version_needs],
         "minimum_os": ".".join(map(str, image.minimum_os)) or None,
+        "particulars": [{"field": name, "value": value} for name, value in particulars(image)],
     }
 
 

@@ -106,4 +106,4 @@ def _family(survey: Survey, found: list[Copy], source: dict[str, str]) -> Iterat
         )
 
 
-RULE = Rule("pip-conda-overlap", "Conflicts", Severity.WARNING, check, containers=("environment",))
+RULE = Rule("pip-conda-overlap", "Conflicts", Severity.WARNING, check, (), ("environment",))

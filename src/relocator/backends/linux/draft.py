@@ -6,9 +6,11 @@ from typing import NamedTuple
 from relocator.backends.linux.headers import PT_LOAD, ElfFile
 from relocator.backends.linux.section_headers import read_sections, section_layout
 from relocator.buffer import cut
+from relocator.errors import UnreadableBinary
 from relocator.plans import Patch, Patchset, sorted_patches
 
 PT_NULL, PT_PHDR = 0, 6
+_MASKS = {"H": 0xFFFF, "I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}
 _PHOFF, _PHNUM = {True: 32, False: 28}, {True: 56, False: 44}
 _SHOFF, _SHNUM = {True: 40, False: 32}, {True: 60, False: 48}
 """Offsets of e_phoff, e_phnum, e_shoff and e_shnum in the ELF header, by 64 bits; e_shstrndx follows e_shnum."""
@@ -67,8 +69,9 @@ class Draft:
             self._written[offset] = data, reason
 
     def pack(self, layout: str, *values: int) -> bytes:
-        """Return numbers in the file's byte order; "P" stands for one as wide as an address."""
-        return struct.pack(self.file.shape.order + layout.replace("P", "Q" if self.wide else "I"), *values)
+        """Return numbers in the file's byte order, cut to their width; "P" stands for one as wide as an address."""
+        packed = struct.Struct(self.file.shape.order + layout.replace("P", "Q" if self.wide else "I"))
+        return packed.pack(*[value & _MASKS[code] for value, code in zip(values, packed.format[1:], strict=True)])
 
     def take(self, start: int, end: int) -> bytes:
         """Return the bytes of a region as they shall be, and forget what was to be written there: the region moves."""
@@ -78,15 +81,16 @@ class Draft:
             region[offset - start : offset - start + len(data)] = data
         return bytes(region)
 
-    def peek(self, offset: int, size: int) -> bytes:
-        """Return bytes as they shall be."""
-        return self._written[offset][0] if offset in self._written else bytes(cut(self.buffer, offset, size, "tables"))
-
     def patchset(self) -> Patchset:
         """Return the patches, those of the headers included."""
         self._put_programs()
         self._put_sections()
         self._forget_lost_sections()
+        end, before = 0, ""
+        for at, (data, why) in sorted(self._written.items()):
+            if at < end:
+                raise UnreadableBinary(why, f"overlaps another table ({before})", at)
+            end, before = at + len(data), why
         patches = [Patch(at, bytes(self.buffer[at : at + len(data)]), data, why) for at, (data, why) in self._written.items()]
         return Patchset(len(self.buffer), self.size, sorted_patches(patches), remarks=tuple(self.remarks))
 
@@ -102,8 +106,8 @@ class Draft:
         for index, program in enumerate(self.programs):
             if moved or self._old_programs[index : index + 1] != (program,):
                 t, f, *rest = program
-                row = (t, f, *rest) if self.wide else (t, *rest[:5], f, rest[5])
-                self.put(self.table_offset + index * shape.program.size, shape.program.pack(*row), "program header")
+                row = self.pack("IIPPPPPP", *program) if self.wide else self.pack("IPPPPPIP", t, *rest[:5], f, rest[5])
+                self.put(self.table_offset + index * shape.program.size, row, "program header")
 
     def _follow_table(self) -> None:
         """Make PT_PHDR describe the table."""
@@ -127,4 +131,4 @@ class Draft:
         layout, start = section_layout(self.file), self.file.header.section_offset
         for index, (old, new) in enumerate(zip(self._old_sections, self.sections, strict=True)):
             if old != new:
-                self.put(start + index * layout.size, layout.pack(*new), f"section header {index}")
+                self.put(start + index * layout.size, self.pack("IIPPPPIIPP", *new), f"section header {index}")

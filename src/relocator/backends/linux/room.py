@@ -29,6 +29,10 @@ _LARGE_PAGES = {
 }
 _MOST_ALIGNMENT = 1 << 30
 _RUN_ALIGNMENT = 64
+_MOST_PADDING = 16
+"""Bytes to which tools round a table up at the end of a segment."""
+_FILLERS = b"\0XZ"
+"""What patchelf writes over tables that it moved away from there; taken for that only where section headers say that nothing lies there."""
 
 
 def largest_page(machine: int) -> int:
@@ -75,10 +79,16 @@ def make_room(draft: Draft, pieces: Sequence[Piece], headers: Sequence[ProgramHe
 
 def extend(draft: Draft, offset: int, size: int, wanted: int) -> bool:
     """Make what lies at a file offset `wanted` bytes long instead of `size`, if it ends its segment and there is room; tell whether."""
+    end = offset + size
     for index, load in enumerate(draft.programs):
-        ends = load.offset <= offset and load.offset + load.filesz == offset + size
-        if load.type == PT_LOAD and ends and _fits(draft, index, wanted - size):
-            _lengthen(draft, index, wanted - size)
+        slack = load.offset + load.filesz - end
+        if load.type != PT_LOAD or load.offset > offset or not 0 <= slack < _MOST_PADDING or not _zeros(draft, end, end + slack):
+            continue
+        if any(span.start < end + slack and end < span.end for span in _claims(draft)):
+            continue
+        more = max(wanted - size - slack, 0)
+        if not more or _fits(draft, index, more):
+            _lengthen(draft, index, more)
             return True
     return False
 
@@ -232,15 +242,16 @@ def _append_with_table(draft: Draft, pieces: Sequence[Piece], headers: Sequence[
 
 
 def _gap(draft: Draft) -> _Span:
-    """Return the unused zeros behind the program header table, in the segment that holds it."""
+    """Return the unused bytes behind the program header table, in the segment that holds it."""
     start = draft.table_end
     inside = [load for load in draft.file.loads if load.offset < start <= load.offset + load.filesz]
     behind = [span.start for span in _claims(draft) if span.start >= start]
     behind += [load.offset for load in draft.file.loads if load.offset >= start]
     if not behind or any(span.start < start < span.end for span in _claims(draft)):
         return _Span(start, start)
-    end = min([*behind, *(load.offset + load.filesz for load in inside)])
-    return _Span(start, end if end - start <= PAGES[0] and _zeros(draft, start, end) else start)
+    end = min([*behind, *(load.offset + load.filesz for load in inside), start + PAGES[0]])
+    unused = bytes(draft.buffer[start:end]).strip(_FILLERS if draft.sections else b"\0")
+    return _Span(start, start if unused else end)
 
 
 def _slots(draft: Draft) -> int:

@@ -7,8 +7,11 @@ Specification: System V gABI, chapters 4 ("Symbol Table") and 5 ("Hash Table"); 
 """
 
 import struct
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import sys
+from array import array
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from relocator.backends.linux.dynamic import (
     DT_GNU_HASH,
@@ -91,31 +94,49 @@ class ElfSymbols:
 
     def references(self) -> References:
         """Return the strong undefined symbols that a relocation refers to."""
-        return self._referred(lambda section, other: section == _SHN_UNDEF)
+        return self._sourced([(name, number) for name, info, _, section, number in self._used() if not section and info >> 4 in _STRONG])
 
     def preemptible(self) -> References:
         """Return the exports that a relocation of this file refers to: the loader looks them up like any other symbol."""
-        return self._referred(lambda section, other: section != _SHN_UNDEF and other & 3 == 0)
+        used = self._used()
+        return self._sourced(
+            [(name, number) for name, info, other, section, number in used if section and info >> 4 in _STRONG and not other & 3]
+        )
 
-    def _referred(self, fits: Callable[[int, int], bool]) -> References:
-        find, strings, count = self.strings.find, self.strings, self._count()
-        names, versions = [], []
-        rows = zip(self._heads(), self._numbers(count), self.used.ljust(count, b"\0"), strict=True)
-        for (name, info, other, section), number, used in rows:
-            if used and name and info >> 4 in _STRONG and fits(section, other):
-                names.append(strings[name : find(b"\0", name)])
-                versions.append(number & _VERSION)
+    def _used(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Yield name offset, info, other, shndx and DT_VERSYM entry of each symbol that a relocation refers to."""
+        size, info = (24, 4) if self.wide else (16, 12)
+        names, sections = self._names_and_sections()
+        rows = zip(names, self.table[info::size], self.table[info + 1 :: size], sections, self._numbers(len(names)), strict=True)
+        return compress(rows, self.used)
+
+    def _names_and_sections(self) -> tuple["array[int]", "array[int]"]:
+        """Return the columns st_name and st_shndx."""
+        words, halves = array("I", self.table), array("H", self.table)
+        if self.big_endian != (sys.byteorder == "big"):
+            words.byteswap()
+            halves.byteswap()
+        return (words[::6], halves[3::12]) if self.wide else (words[::4], halves[7::8])
+
+    def _sourced(self, found: Sequence[tuple[int, int]]) -> References:
+        """Return the symbols of which name offsets and DT_VERSYM entries are given, those without a name left out."""
+        find, strings = self.strings.find, self.strings
         known = {number: (name, "") for number, name in self.defined}
         known.update((number, (name, library)) for number, name, library in self.wanted)
+        versions = [number & _VERSION for offset, number in found if offset]
         sources = {number: position for position, number in enumerate(dict.fromkeys(versions))}
-        return References(tuple(names), tuple([sources[n] for n in versions]), tuple(known.get(n, (b"", "")) for n in sources))
+        return References(
+            tuple([strings[offset : find(b"\0", offset)] for offset, _ in found if offset]),
+            tuple([sources[number] for number in versions]),
+            tuple(known.get(number, (b"", "")) for number in sources),
+        )
 
     def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names are wanted; spells out the names of all, and makes objects of those alone."""
         find, strings = self.strings.find, self.strings
-        order = ">" if self.big_endian else "<"
-        rows = struct.iter_unpack(order + ("I2xH16x" if self.wide else "I10xH"), self.table)
-        return self._picked([i for i, (name, section) in enumerate(rows) if section and strings[name : find(b"\0", name)] in wanted])
+        names, sections = self._names_and_sections()
+        defined = compress(enumerate(names), sections)
+        return self._picked([i for i, name in defined if strings[name : find(b"\0", name)] in wanted])
 
     def unique(self) -> list[Export]:
         """Return the exports that are STB_GNU_UNIQUE."""

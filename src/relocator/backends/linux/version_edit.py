@@ -44,7 +44,8 @@ class VersionEdit:
         if len(left) == len(self._needs):
             return list(entries)
         self._forget_numbers(left, symbol_count)
-        for record, following in zip(left, [*left[1:], None], strict=True):
+        for index, record in enumerate(left):
+            following = left[index + 1] if index + 1 < len(left) else None
             distance = following.offset - record.offset if following else 0
             if distance != record.following:
                 self._draft.put(record.offset + 12, self._draft.pack("I", distance), "DT_VERNEED: vn_next")

@@ -12,6 +12,7 @@ from relocator.backends.macos.command_edits import carry_out, check_edits, descr
 from relocator.backends.macos.read import Arch, arch_name, arches, is_wide, loadable
 from relocator.backends.macos.slices import SliceDraft, SlicePlan
 from relocator.buffer import Buffer
+from relocator.errors import UnreadableBinary
 from relocator.plans import Edit, EditRefused, Move, Patch, Patchset, ReplaceNeeded, sorted_patches
 
 _LARGEST_ALIGNMENT = 20  # 1 MiB; linkers use 12 and 14
@@ -59,6 +60,9 @@ def _check_arches(targets: Sequence[_Target], edits: Sequence[Edit]) -> None:
         raise EditRefused(
             "the file holds nothing that dyld maps", "give a library, a bundle or a program; objects and archives have no commands"
         )
+    for index, target in enumerate(targets):
+        if target.name in names[:index]:
+            raise UnreadableBinary("fat_arch", f"two slices for {target.name}", target.arch.part.start)
     for edit in edits:
         if _arch(edit) not in ("", *names):
             raise EditRefused(f"the file has no slice for {_arch(edit)}", f"it has {', '.join(names)}")

@@ -110,7 +110,7 @@ class CommandList:
         head = raw[: self._name_offset(raw)]
         if not command.reason:
             command.reason = f"{command.kind}: {text(name)}"
-        command.new = self._sized(head, name, len(raw) if len(head) + len(name) < len(raw) else 0)
+        command.new = self._sized(head, name, len(raw))
 
     def add(self, number: int, fields: tuple[int, ...], name: bytes = b"", *, before: Command | None = None) -> Command:
         """Add a command of some fields and a name behind them, at the end: no other command moves. `before` is for LC_RPATHs alone."""

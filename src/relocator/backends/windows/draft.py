@@ -24,7 +24,9 @@ class Draft:
         self._written[offset] = data, reason
 
     def put_number(self, offset: int, value: int, reason: str, size: int = 4) -> None:
-        """Write a number, four bytes long unless said otherwise."""
+        """Write a number, four bytes long unless said otherwise; refuse one that does not fit, which damaged headers may lead to."""
+        if value >> 8 * size:
+            raise EditRefused(f"{reason} would have to be {value:#x}, more than fits in {size} bytes", "check whether the file is sound")
         self.put(offset, value.to_bytes(size, "little"), reason)
 
     def drop_directory(self, index: int, reason: str) -> None:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from relocator.backends.windows.fixups import directories_of_views, is_hybrid
 from relocator.backends.windows.layout import CERTIFICATES, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout, Region
@@ -49,6 +50,11 @@ class Name:
     wanted: str
     base: int = 0
     """What the four bytes have added to the RVA: the image base in delay descriptors of Visual C++ 6."""
+
+    @property
+    def wanted_bytes(self) -> bytes:
+        """The name to write, with its NUL."""
+        return self.wanted.encode("utf-8", "surrogateescape") + b"\0"
 
     @property
     def changed(self) -> bool:
@@ -208,13 +214,6 @@ def _forwarders(layout: Layout, region: Region, values: tuple[int, ...]) -> Iter
             yield Name(Use.FORWARDER, place + 4 * index, rva, target, target)
 
 
-def symbol_addresses(layout: Layout, row: Descriptor) -> Iterator[int]:
-    """Yield the RVAs of the hints that a row's lookup table refers to; a symbol's name starts two bytes behind each."""
-    for thunk in thunks(layout, row):
-        if not thunk & BY_ORDINAL[layout.plus]:
-            yield (thunk & _ADDRESS if layout.plus else thunk) - row.name.base
-
-
 def thunks(layout: Layout, row: Descriptor) -> Iterator[int]:
     """Yield the entries of a row's lookup table up to its zero."""
     if not row.lookup:
@@ -228,21 +227,39 @@ def thunks(layout: Layout, row: Descriptor) -> Iterator[int]:
         yield thunk
 
 
-def other_addresses(links: Links) -> tuple[int, ...]:
-    """Return in ascending order the RVAs of what the headers, imports and exports point to beside names of modules.
+class Others(NamedTuple):
+    """What the headers, imports and exports point to beside names of modules."""
 
-    With them one sees whether a string is shared and where the next thing after it begins.
-    """
+    addresses: tuple[int, ...]
+    """RVAs, in ascending order. With them one sees whether a string is shared and where the next thing after it begins."""
+    tables: tuple[tuple[int, int], ...]
+    """First RVA and the one behind the last, end marks included."""
+
+
+def read_others(links: Links) -> Others:
+    """Return what else is known of where things lie."""
     layout = links.layout
     known = {region.rva for index, region in enumerate(layout.directories) if index != CERTIFICATES}
+    tables = []
     for row in (*links.imports, *links.delays):
         known.update(row.tables)
-        for hint in symbol_addresses(layout, row):
-            known.update((hint, hint + HINT))
+        count = 1
+        for thunk in thunks(layout, row):
+            count += 1
+            if not thunk & BY_ORDINAL[layout.plus]:
+                hint = (thunk & _ADDRESS if layout.plus else thunk) - row.name.base
+                known.update((hint, hint + HINT))
+        tables += [(rva, rva + count * THUNKS[layout.plus].size) for rva in (row.lookup, *row.tables)]
+    for index, rows, size in ((IMPORTS, links.imports, IMPORT.size), (DELAY_IMPORTS, links.delays, DELAY_IMPORT.size)):
+        region = layout.region(index) or Region(0, 0)
+        tables.append((region.rva, region.rva + size * (len(rows) + 1)))
     for exports in links.exports:
-        known.update(exports.values[7:10], _words(layout, exports.values[7], exports.values[5]))
-        known.update(_words(layout, exports.values[8], exports.values[6]))
-    return tuple(sorted(known.difference(name.rva for name in links.forwarders())))
+        count, names, addresses, labels, ordinals = exports.values[5:10]
+        known.update((addresses, labels, ordinals), _words(layout, addresses, count), _words(layout, labels, names))
+        tables += [(exports.region.rva, exports.region.rva + EXPORT.size), (addresses, addresses + 4 * count)]
+        tables += [(labels, labels + 4 * names), (ordinals, ordinals + 2 * names)]
+    known.difference_update(name.rva for name in links.forwarders())
+    return Others(tuple(sorted(known)), tuple(tables))
 
 
 def _words(layout: Layout, rva: int, count: int) -> tuple[int, ...]:

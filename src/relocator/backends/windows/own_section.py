@@ -86,7 +86,7 @@ class OwnSection:
         values = (*exports.values[:3], exports.identity.rva, *exports.values[4:])
         self.add(EXPORT.pack(*values))
         for name in exports.forwarders:
-            name.rva = self.add(name.wanted.encode("utf-8", "surrogateescape") + b"\0", 1)
+            name.rva = self.add(name.wanted_bytes, 1)
             self.draft.put_number(name.place, name.rva, "export forwarder: address")
         entry = struct.pack("<2I", self.rva + start, len(self.data) - start)
         self.draft.put(self.draft.headers.directory_place(EXPORTS), entry, "export directory: entry")
@@ -96,8 +96,6 @@ class OwnSection:
         draft, headers = self.draft, self.draft.headers
         size = max(aligned(len(self.data), max(headers.file_alignment, _SECTOR)), self.row.size if self.row else 0)
         memory = max(len(self.data), 1)
-        if self.rva + memory > _END_OF_ADDRESSES:
-            raise EditRefused("the file has no addresses left behind its last section", "link it anew")
         if self.row and size > self.row.size:
             self._check_growth(self.row.pointer + self.row.size, self.row.rva + self.row.extent)
         label = OWN_NAME.decode("ascii")
@@ -108,7 +106,8 @@ class OwnSection:
             draft.put(start, bytes(self.pointer - start) + bytes(self.data).ljust(size, b"\0"), f"{label}: content")
             draft.size = self.pointer + size
         self._write_row(size, memory)
-        draft.put_number(headers.optional + 8, headers.initialized + size - (self.row.size if self.row else 0), "SizeOfInitializedData")
+        initialized = (headers.initialized + size - (self.row.size if self.row else 0)) % (1 << 32)
+        draft.put_number(headers.optional + 8, initialized, "SizeOfInitializedData")
         self._write_image_size(memory)
 
     def _write_row(self, size: int, memory: int) -> None:
@@ -157,6 +156,13 @@ def _new_place(draft: Draft, dropped_bound: bool) -> tuple[int, int]:
             "use a name that is not longer than the old one, or append the data after the edit",
         )
     end = max(section.rva + section.extent for section in headers.sections) if headers.sections else headers.headers_size
+    if aligned(end, headers.section_alignment) + len(headers.layout.buffer) > _END_OF_ADDRESSES:
+        raise EditRefused("the file has no addresses left behind its last section", "link it anew with less in it")
+    if any(section.name == OWN_NAME for section in headers.sections):
+        raise EditRefused(
+            f"the file has a section called {OWN_NAME.decode('ascii')} that is not ours, by its flags",
+            "use a name that is not longer than the old one, or edit the file as it was before another program changed it",
+        )
     return aligned(end, headers.section_alignment), aligned(draft.kept, max(headers.file_alignment, _SECTOR))
 
 

@@ -8,9 +8,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from relocator.backends.windows.draft import Draft
-from relocator.backends.windows.headers import SectionHeader
+from relocator.backends.windows.headers import Headers, SectionHeader
 from relocator.backends.windows.layout import DEBUG, DELAY_IMPORTS, EXPORTS, IMPORTS, LOAD_CONFIG, RESOURCES
-from relocator.backends.windows.links import Links, Name, other_addresses
+from relocator.backends.windows.links import Links, Name, Others, read_others
 
 _RELOCATIONS, _TLS, _ADDRESSES = 5, 9, 12
 _HOSTS = (IMPORTS, EXPORTS, DEBUG, LOAD_CONFIG, _ADDRESSES, DELAY_IMPORTS)
@@ -29,9 +29,11 @@ class Places:
     def __init__(self, draft: Draft, links: Links) -> None:
         self.draft = draft
         self.links = links
+        self.hosts = tuple(_hosts(draft.headers))
+        """The sections in whose tails a name may lie."""
         self.tails = {section.place: section.rva + section.memory for section in draft.headers.sections}
         """By row of the section table: the first address behind what is used."""
-        self._others: tuple[int, ...] | None = None
+        self._others: Others | None = None
         self._strings = sorted({name.rva for name in links.names() if name.rva})
 
     def overwrite(self, name: Name) -> bool:
@@ -39,7 +41,7 @@ class Places:
 
         What a shorter name leaves of the old one stays: when the old name comes back, nothing behind the string changes, whoever owns it.
         """
-        old, new = name.text.encode("utf-8", "surrogateescape"), name.wanted.encode("ascii")
+        old, new = name.text.encode("utf-8", "surrogateescape"), name.wanted_bytes[:-1]
         if not name.rva or any(other.rva == name.rva and other.wanted != name.wanted for other in self.links.names()):
             return False
         offset, filled, _ = self.draft.headers.layout.locate(name.rva, "name")
@@ -58,11 +60,11 @@ class Places:
 
     def append(self, text: str) -> int | None:
         """Put a string into the tail of a section; return its address, None when no tail has room."""
-        raw = text.encode("ascii") + b"\0"
-        for section in self._hosts():
+        raw = text.encode("utf-8", "surrogateescape") + b"\0"
+        for section in self.hosts:
             start = self.tails[section.place]
             start += start % 2
-            if start + len(raw) <= self._tail_end(section) and self._zeros(start, len(raw)) == len(raw):
+            if self._zeros(start, len(raw)) == len(raw) and not self._is_shared(start, len(raw)):
                 self.tails[section.place] = start + len(raw)
                 label = section.name.decode("ascii", "replace")
                 self.draft.put(self.draft.headers.layout.locate(start, "tail")[0], raw, f"name in the tail of {label}")
@@ -76,20 +78,23 @@ class Places:
                 self.draft.put_number(section.place + 8, self.tails[section.place] - section.rva, "VirtualSize")
 
     def _is_shared(self, rva: int, length: int) -> bool:
-        """Tell whether something else points at, or into, a string or its terminator, or whether it is the end of a longer one."""
-        first = bisect_left(self.others, rva)
-        if bisect_right(self.others, rva + length) > first or self._next_string(rva) <= rva + length:
+        """Tell whether something else points at, or into, a string or its terminator, or reaches up to it from before."""
+        known, tables = self.others
+        first = bisect_left(known, rva)
+        if bisect_right(known, rva + length) > first or self._next_string(rva) <= rva + length:
             return True
-        before = max(self.others[first - 1] if first else 0, self._last_string(rva))
+        if any(start <= rva + length and rva < end for start, end in tables):
+            return True
+        before = max(known[first - 1] if first else 0, self._last_string(rva))
         offset, _, _ = self.draft.headers.layout.locate(rva, "name")
         between = bytes(self.draft.buffer[max(offset - (rva - before), 0) : offset]) if before else b"\0"
         return b"\0" not in between
 
     @property
-    def others(self) -> tuple[int, ...]:
-        """The addresses of everything known but names of modules; collected when it is asked for."""
+    def others(self) -> Others:
+        """Everything known but names of modules; collected when it is asked for."""
         if self._others is None:
-            self._others = other_addresses(self.links)
+            self._others = read_others(self.links)
         return self._others
 
     def _next_string(self, rva: int) -> int:
@@ -102,9 +107,10 @@ class Places:
 
     def _grow(self, start: int, size: int) -> bool:
         """Take zeros from an address on, which follow a string; tell whether they are only padding, or the tail of the section."""
-        index = bisect_left(self.others, start)
-        following = min(self.others[index] if index < len(self.others) else _NOWHERE, self._next_string(start - 1))
-        section = next((s for s in self._hosts() if s.rva <= start <= s.rva + s.memory), None)
+        known = self.others.addresses
+        index = bisect_left(known, start)
+        following = min(known[index] if index < len(known) else _NOWHERE, self._next_string(start - 1))
+        section = next((s for s in self.hosts if s.rva <= start <= s.rva + s.memory), None)
         if section is not None and following >= self.tails[section.place] and self.tails[section.place] - start <= _PADDING:
             if start + size > self._tail_end(section):
                 return False
@@ -128,21 +134,20 @@ class Places:
     def _is_mapped(self, rva: int) -> bool:
         return any(section.rva <= rva < section.rva + section.extent for section in self.draft.headers.layout.sections)
 
-    def _hosts(self) -> Iterator[SectionHeader]:
-        """Yield the sections in whose tails a name may lie."""
-        directories = self.draft.headers.layout.directories
-        for section in self.draft.headers.sections:
-            if section == self.draft.headers.own or not 0 < section.memory <= section.size:
-                continue
-            held = {
-                index for index, region in enumerate(directories) if region.rva and section.rva <= region.rva < section.rva + section.extent
-            }
-            wrong = section.flags & (_EXECUTE | _SHARED | _DISCARDED | _CODE)
-            right = section.flags & (_INITIALIZED | _READ) == _INITIALIZED | _READ
-            if right and not wrong and held.intersection(_HOSTS) and not held.intersection(_GUESTS):
-                yield section
-
     def _tail_end(self, section: SectionHeader) -> int:
         """Return the address up to which the file has bytes that the loader maps."""
         mapped = next(s for s in self.draft.headers.layout.sections if s.rva == section.rva)
         return section.rva + min(mapped.filled, mapped.extent)
+
+
+def _hosts(headers: Headers) -> Iterator[SectionHeader]:
+    directories = headers.layout.directories
+    for section in headers.sections:
+        wrong = section.flags & (_EXECUTE | _SHARED | _DISCARDED | _CODE)
+        right = section.flags & (_INITIALIZED | _READ) == _INITIALIZED | _READ
+        if wrong or not right or not 0 < section.memory <= section.size:
+            continue
+        end = section.rva + section.extent
+        held = {index for index, region in enumerate(directories) if section.rva <= region.rva < end}
+        if held.intersection(_HOSTS) and not held.intersection(_GUESTS):
+            yield section

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from relocator.editing import FilePlan, Restored
 from relocator.findings import Failure
 from relocator.paint import View, counted, printable
+from relocator.plans import Patch
 
 SHOWN = 16
 """Bytes of a patch that are shown."""
@@ -45,15 +46,16 @@ def _plan(plan: FilePlan, view: View) -> list[str]:
 
 def _changes(plan: FilePlan) -> Iterable[str]:
     several = len(plan.before) > 1
-    for change in plan.changes:
-        arch = f" ({change.arch})" if several else ""
+    labels = [change.field + (f" ({change.arch})" if several else "") for change in plan.changes]
+    width = max((len(label) for label in labels), default=0)
+    for label, change in zip(labels, plan.changes, strict=True):
         if not change.before:
             told = f"+ {change.after}"
         elif not change.after:
             told = f"- {change.before}"
         else:
             told = f"{change.before} -> {change.after}"
-        yield f"  {printable(change.field + arch):<18} {printable(told)}"
+        yield f"  {printable(label):<{max(width, 18)}} {printable(told)}"
 
 
 def _places(plan: FilePlan) -> list[str]:
@@ -70,15 +72,24 @@ def _places(plan: FilePlan) -> list[str]:
 def _patches(plan: FilePlan, view: View) -> Iterable[str]:
     for patch in plan.patchset.patches:
         yield f"  {patch.offset:#010x}         {printable(patch.reason)}, {counted(len(patch.new), 'byte')}"
-        if patch.old:
-            yield view.style(f"    - {_bytes(patch.old)}", "dim")
-        yield f"    + {_bytes(patch.new)}"
+        start = _first_difference(patch)
+        place = f"+{start:#x}: " if start else ""
+        if patch.old[start:]:
+            yield view.style(f"    - {place}{_bytes(patch.old[start:])}", "dim")
+        yield f"    + {place}{_bytes(patch.new[start:])}"
+
+
+def _first_difference(patch: Patch) -> int:
+    """Return from where on a long patch is worth showing, a multiple of eight."""
+    if len(patch.new) <= SHOWN:
+        return 0
+    return next((index for index, (old, new) in enumerate(zip(patch.old, patch.new, strict=False)) if old != new), 0) & ~7
 
 
 def _bytes(data: bytes) -> str:
-    """Return the first bytes that differ, in hexadecimal, and as text where they are text."""
+    """Return the first bytes in hexadecimal, and as text where they are text."""
     if not any(data):
-        return f"{counted(len(data), 'zero byte')}"
+        return counted(len(data), "zero byte")
     shown = data[:SHOWN].hex(" ") + (" ..." if len(data) > SHOWN else "")
     text = data.rstrip(b"\0").decode("utf-8", "replace")
     if len(text) < 3 or not text.isprintable() or "\ufffd" in text:

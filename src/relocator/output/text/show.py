@@ -7,6 +7,7 @@ from relocator.facts import Profile
 from relocator.findings import Failure
 from relocator.model import Binary, How, Image, NeedKind, Resolution
 from relocator.paint import API_SETS, View, counted, printable, short_path, short_text, shortened
+from relocator.particulars import particulars
 from relocator.tags import Blocker, platform_names
 
 FEW = 3
@@ -205,6 +206,8 @@ def _image(image: Image, binary: Binary, profile: Profile, view: View) -> list[s
         rows.append(("made for", f"{_os(image)} {_number(image)} or newer"))
     rows += [(path.kind, path.text or "(empty)") for path in image.search_paths]
     rows += [("symbol versions", text) for text in _versions(image)]
+    if view.verbose or profile.container.kind == "file":
+        rows += particulars(image)
     answers = {edge.position: edge for edge in profile.needs if edge.importer == binary.path and edge.arch == image.arch}
     lines = [f"    {printable(label):<16} {printable(value)}" for label, value in rows]
     return lines + [_need(position, answers.get(position), image, profile, view) for position in range(len(image.needed))]
