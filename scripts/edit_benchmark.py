@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from relocator import api
-from relocator.backends import identify
+from relocator.backends import backend_for, identify
 from relocator.editing import Wish, plan_file
 from relocator.errors import RelocatorError, UnreadableBinary
 from relocator.files import FileBuffer
@@ -58,6 +58,8 @@ class Result(NamedTuple):
     seconds: list[float]
     growth: int
     failed: int
+    broken: int
+    """Files that our reader refuses afterwards, or whose layout breaks a rule that it kept before."""
 
 
 def main() -> int:
@@ -68,7 +70,8 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         samples = list(taken_out(options.wheels, Path(folder), options.files))
-        print("| format | edit | tool | files | refused | median ms | longest ms | growth KiB |\n|---|---|---|---|---|---|---|---|")
+        print("| format | edit | tool | files | refused | worse layout | median ms | longest ms | growth KiB |")
+        print("|---|---|---|---|---|---|---|---|---|")
         for form in Format:
             chosen = [sample for sample in samples if sample.image.format == form]
             for edit in ("long search path", "renamed need") if form != Format.PE else ("renamed need",):
@@ -201,7 +204,12 @@ def by_lief(wanted: Task) -> Tool:
             return False
         for image in fat or [binary]:
             _change_by_lief(lief, image, wanted)
-        binary.write(str(target))
+        if isinstance(binary, lief.PE.Binary):
+            settings = lief.PE.Builder.config_t()
+            settings.imports = True
+            binary.write(str(target), settings)
+        else:
+            binary.write(str(target))
         return target.exists()
 
     return make
@@ -228,7 +236,7 @@ def _change_by_lief(lief: Any, binary: Any, wanted: Task) -> None:
 def measured(samples: list[Sample], edit: str, tool: Callable[[Task], Tool], folder: Path) -> Result:
     """Let one tool edit every file once."""
     seconds: list[float] = []
-    growth = failed = 0
+    growth = failed = broken = 0
     for sample in samples:
         target = folder / "target"
         shutil.copy2(sample.path, target)
@@ -239,16 +247,30 @@ def measured(samples: list[Sample], edit: str, tool: Callable[[Task], Tool], fol
         if done:
             seconds.append(taken)
             growth += target.stat().st_size - sample.path.stat().st_size
+            broken += is_broken(sample, target)
         else:
             failed += 1
-    return Result(seconds, growth, failed)
+    return Result(seconds, growth, failed, broken)
+
+
+def is_broken(sample: Sample, target: Path) -> bool:
+    """Tell whether a file is worse than it was."""
+    backend, data = backend_for(sample.image.format), target.read_bytes()
+    try:
+        backend.read(memoryview(data))
+    except UnreadableBinary:
+        return True
+    return len(backend.check_layout(data)) > len(backend.check_layout(sample.path.read_bytes()))
 
 
 def row(form: Format, edit: str, tool: str, result: Result) -> None:
     """Print one row of the table."""
     median, longest = (f"{1000 * value:.1f}" for value in (statistics.median(result.seconds or [0]), max(result.seconds, default=0)))
     files = len(result.seconds)
-    print(f"| {form} | {edit} | {tool} | {files} | {result.failed} | {median} | {longest} | {result.growth / 1024:.0f} |", flush=True)
+    print(
+        f"| {form} | {edit} | {tool} | {files} | {result.failed} | {result.broken} | {median} | {longest} | {result.growth / 1024:.0f} |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

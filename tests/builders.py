@@ -12,25 +12,22 @@ from relocator.model import (
     Binary,
     ContainerFacts,
     Distribution,
-    Export,
     Format,
     Hint,
     Image,
-    Import,
     Load,
     Member,
     Needed,
     NeedKind,
-    References,
     Resolution,
     Role,
     SearchPath,
     Survey,
-    SymbolTable,
     Unreadable,
     VersionNeed,
 )
 from relocator.native import Dylib, ElfFacts, MachOFacts, PeFacts
+from relocator.symbols import Export, Import, References, SymbolTable
 from relocator.target import Level, Promises, Target
 
 SITE = f"{PREFIX}/lib/python3/site-packages"

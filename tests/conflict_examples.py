@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from builders import MACOS, SITE, WINDOWS, binary, elf, environment, macho, pe, symbols
 from linked import installed
 from relocator.backends.windows.promises import promises as windows
-from relocator.model import Binary, Distribution, Export, Import, Survey, SymbolTable
+from relocator.model import Binary, Distribution, Survey
+from relocator.symbols import Export, Import, SymbolTable
 from relocator.target import Level, Promises
 
 APPLE = Promises("macos", "arm64", (Level((), ()),), prefixes=("/usr/lib/", "/System/"))

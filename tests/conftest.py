@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--oracles", choices=["optional", "required"], default="optional", help="whether an absent oracle is a failure")
     parser.addoption("--missing-oracle", action="append", default=[], help="an oracle that could not be installed: skipped all the same")
     parser.addoption("--corpus", default="", help="a folder of real wheels, as scripts/corpus.py makes it; or RELOCATOR_CORPUS names one")
+    parser.addoption(
+        "--environments", default="", help="a folder where pip makes real environments, which are kept; or RELOCATOR_ENVIRONMENTS"
+    )
     parser.addoption("--update-golden", action="store_true", help="rewrite the stored outputs; review the diff")
 
 
@@ -52,6 +55,16 @@ def corpus(request: pytest.FixtureRequest) -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"the folder of real wheels {folder} does not exist")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def environments(request: pytest.FixtureRequest) -> Path:
+    """Return the folder where real environments are made, or skip the test and say how to get them."""
+    folder = request.config.getoption("--environments") or os.environ.get("RELOCATOR_ENVIRONMENTS", "")
+    if not folder:
+        pytest.skip("no folder for real environments: --environments DIR names one, where pip makes them with the index at hand")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder).resolve()
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from builders import LINUX, MACOS, MANYLINUX, SITE, WINDOWS, binary, elf, macho,
 from conflict_examples import CONFLICT_EXAMPLES
 from linked import answer, lib, linked, load_of, module, outside
 from relocator.backends.windows.promises import promises as windows
-from relocator.model import Binary, Format, How, Import, Needed, NeedKind, Problem, RecordRow, Role, Survey, Unreadable, VersionNeed
+from relocator.model import Binary, Format, How, Needed, NeedKind, Problem, RecordRow, Role, Survey, Unreadable, VersionNeed
 from relocator.native import Dylib, Segment, Signature
+from relocator.symbols import Import
 from relocator.target import Level, Promises, Target
 from symbol_examples import SYMBOL_EXAMPLES
 

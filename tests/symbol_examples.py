@@ -6,7 +6,8 @@ from collections.abc import Callable
 from builders import MACOS, SITE, WINDOWS, binary, elf, macho, pe, survey, symbols
 from linked import lib, linked, module
 from relocator.backends.windows.promises import promises as windows
-from relocator.model import Binary, Distribution, Export, Import, Survey, VersionNeed
+from relocator.model import Binary, Distribution, Survey, VersionNeed
+from relocator.symbols import Export, Import
 from relocator.target import Level, Promises
 
 APPLE = Promises("macos", "arm64", (Level((), ()),), prefixes=("/usr/lib/", "/System/"))

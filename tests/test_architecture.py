@@ -17,7 +17,10 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
         "words",
         "values and tables that know nothing of files, loaders or rules",
         frozenset(
-            {"", "model", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans", "knowledge", "paint", "policy"}
+            {
+                *("", "model", "symbols", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans"),
+                *("knowledge", "paint", "policy"),
+            }
         ),
     ),
     (

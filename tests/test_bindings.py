@@ -19,7 +19,8 @@ from relocator.bindings import PLATFORM, PYTHON, UNBOUND, UNDECIDED, bound, defi
 from relocator.bindings.likeness import nearest, string_abi, twin
 from relocator.errors import UnreadableBinary
 from relocator.knowledge.libc_names import is_libc_name
-from relocator.model import Binary, Export, Format, Import, Load, Needed, NeedKind, NoSymbols, References, Survey
+from relocator.model import Binary, Format, Load, Needed, NeedKind, Survey
+from relocator.symbols import Export, Import, NoSymbols, References
 from symbol_examples import APPLE, environment, owned
 
 V1, V1_HIDDEN = Export(b"f", b"V1", first=True), Export(b"f", b"V1", default=False, first=True)

@@ -122,12 +122,18 @@ def test_a_file_without_end_is_not_read_to_its_end(write: Write) -> None:
 
 
 def long_options() -> set[str]:
+    """The options of the commands that a file configures."""
     found = set()
     for name in COMMANDS:
         command = import_module(f"relocator.cli.{name}").command
-        params = [param for param in command.params if isinstance(param, click.Option)]
-        found |= {max(param.opts, key=len).removeprefix("--") for param in params}
+        options = {max(param.opts, key=len).removeprefix("--") for param in command.params if isinstance(param, click.Option)}
+        found |= options if "config" in options else set()
     return found
+
+
+def test_what_edit_does_to_files_is_said_on_the_command_line_alone() -> None:
+    command = import_module("relocator.cli.edit").command
+    assert not [param.name for param in command.params if isinstance(param, click.Option) and "--config" in param.opts]
 
 
 def test_every_option_of_the_command_line_is_known() -> None:

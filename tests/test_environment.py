@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from builders import record_hash
 from conftest import FIXTURES
+from relocator.audit import run_rules
 from relocator.containers import open_container, open_environment
 from relocator.errors import ContainerError
 from relocator.model import Binary, ContainerFacts, How, Load, Resolution, Survey
 from relocator.processes import Surroundings
+from relocator.rules import RULES
 from relocator.survey import take_surveys
 
 ELF = FIXTURES / "bin" / "elf" / "x86_64"
@@ -155,6 +157,38 @@ def test_a_target_folder_has_no_python(tmp_path: Path) -> None:
     assert survey.container.problems == ()
     assert (survey.target.tag, survey.target.pythons) == ("linux_x86_64", ("cp312",))
     assert owners(survey) == {f"demo/{EXT}": "demo"}
+
+
+def _with_standard_library(root: Path) -> Path:
+    """A virtual environment whose Python, elsewhere, has two modules, one of them damaged."""
+    lib = "lib/python3.12/lib-dynload"
+    base = {
+        "bin/python3.12": elf("pie"),
+        f"{lib}/ext.cpython-312-x86_64-linux-gnu.so": elf("ext.so"),
+        f"{lib}/_bad.so": elf("ext.so")[:100],
+        f"{lib}/notes.txt": b"",
+    }
+    return venv(lay(root / "base", base).parent / "env", DEMO, config=f"home = {root}/base/bin\nversion = 3.12.4\n")
+
+
+def test_the_standard_librarys_modules_are_the_interpreters(tmp_path: Path) -> None:
+    survey = survey_of(_with_standard_library(tmp_path))
+    python = next(one for one in survey.container.distributions if one.source == "python")
+    assert (python.name, python.version) == ("CPython", "3.12.4")
+    assert python.root == f"{tmp_path}/base/lib/python3.12/lib-dynload"
+    (own,) = [binary for binary in survey.binaries if binary.owner == "CPython"]
+    assert (own.path, own.extension, own.role) == (f"{python.root}/{EXT}", "ext", "import-reachable")
+    assert any(load.root == own.path for load in survey.loads)
+    assert [(file.path, file.owner) for file in survey.unreadable] == [(f"{python.root}/_bad.so", "CPython")]
+    assert not [member for member in survey.container.members if "lib-dynload" in member.name]
+
+
+def test_the_interpreters_own_modules_are_not_judged(tmp_path: Path) -> None:
+    survey = survey_of(_with_standard_library(tmp_path))
+    report = run_rules(survey, RULES)
+    assert report.findings
+    assert not [finding for finding in report.findings if "lib-dynload" in finding.primary.member]
+    assert report.checked.binaries == sum(1 for binary in survey.binaries if binary.owner not in ("", "CPython"))
 
 
 def test_a_user_site_packages_has_no_python_and_knows_its_version(tmp_path: Path) -> None:

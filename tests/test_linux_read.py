@@ -30,8 +30,9 @@ from relocator.backends import identify
 from relocator.backends import linux as backend
 from relocator.backends.linux.read import arch_name, read, recognises
 from relocator.errors import UnreadableBinary
-from relocator.model import Format, Image, Needed, NoSymbols, SearchPath, VersionNeed
+from relocator.model import Format, Image, Needed, SearchPath, VersionNeed
 from relocator.native import ElfFacts, Segment
+from relocator.symbols import NoSymbols
 
 BIN = FIXTURES / "bin" / "elf"
 FILES = sorted(path for path in BIN.rglob("*") if path.is_file())

@@ -37,7 +37,8 @@ from elf_bytes import (
 from relocator.backends.linux.read import read
 from relocator.backends.linux.symbols import ElfSymbols
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Image, Import, NoSymbols
+from relocator.model import Image
+from relocator.symbols import Export, Import, NoSymbols
 
 BIN = FIXTURES / "bin" / "elf"
 ARCHES = ("x86_64", "i686", "aarch64", "armv7l", "ppc64", "ppc64le", "s390x", "riscv64", "loongarch64")

@@ -8,7 +8,8 @@ import pytest
 from macho_bytes import NATIVE, Shape, bind, chained, command, dylib, nlist, trie, uleb, with_tables
 from relocator.backends.macos import read
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Image, Import
+from relocator.model import Image
+from relocator.symbols import Export, Import
 
 BIN = Path(__file__).parent / "fixtures" / "bin" / "macho"
 TWO = [dylib("@rpath/one.dylib"), dylib("/usr/lib/two.dylib")]

@@ -11,7 +11,7 @@ from conftest import FIXTURES
 from relocator.backends import identify
 from relocator.editing import plan_file
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Image, Import, Needed, NeedKind, References, VersionNeed
+from relocator.model import Image, Needed, NeedKind, VersionNeed
 from relocator.native import Dylib, ElfFacts, MachOFacts, PeFacts
 from relocator.plans import (
     AddNeeded,
@@ -28,6 +28,7 @@ from relocator.plans import (
     apply_patches,
 )
 from relocator.projection import Change, changes, edited, loader_view
+from relocator.symbols import Export, Import, References
 
 
 def needs(image: Image) -> list[str]:

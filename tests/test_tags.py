@@ -10,8 +10,9 @@ from relocator import demands, tags
 from relocator.backends.linux.promises import promises
 from relocator.errors import UsageError
 from relocator.libc import evidence_of_libc
-from relocator.model import Binary, ContainerFacts, How, Import, Load, Needed, Resolution, Survey, VersionNeed
+from relocator.model import Binary, ContainerFacts, How, Load, Needed, Resolution, Survey, VersionNeed
 from relocator.platform_tags import parse
+from relocator.symbols import Import
 from relocator.target import Target
 
 Floors = tuple[tuple[str, tuple[int, ...]], ...]

@@ -13,7 +13,7 @@ from relocator.editing import FilePlan, Wish, plan_file
 from relocator.errors import InternalError
 from relocator.model import Format
 from relocator.native import ElfFacts
-from relocator.plans import Move, Patch, Patchset, ReplaceNeeded, SetIdentity, SetSearchPaths, apply_patches
+from relocator.plans import EditRefused, Move, Patch, Patchset, ReplaceNeeded, SetIdentity, SetSearchPaths, apply_patches
 from relocator.verification import Level, verify
 
 FILES: dict[Format, tuple[str, list[Wish], str]] = {
@@ -85,6 +85,15 @@ def test_a_layout_that_gets_worse_is_noticed(form: Format, monkeypatch: pytest.M
         verify(plan.expected, old, new)
     monkeypatch.setattr(backend_for(form), "check_layout", complain(("segment 0x7 overlaps 15", "another")))
     verify(plan.expected, old, new)
+
+
+def test_what_was_unsound_before_is_refused_and_no_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, old, new = planned(Format.ELF)
+    monkeypatch.setattr(backend_for(Format.ELF), "check_layout", lambda data: ("sections overlap",))
+    verify(plan.expected, old, new)
+    monkeypatch.setattr(verification, "_second_reader", lambda _: _Reader(("needed: 1, second reading 2",), (), new))
+    with pytest.raises(EditRefused, match=r"unsound as it is \(sections overlap\)"):
+        verify(plan.expected, old, new)
 
 
 class _Reader:

@@ -254,9 +254,11 @@ def _new_file(target: str, data: bytes, like: Source, whole: bool) -> str:
             file.flush()
             os.fsync(file.fileno())
         _keep(path, like, whole)
-    except OSError as error:
+    except BaseException as error:
         _discard(path)
-        raise _unwritable(target, len(data), error) from error
+        if isinstance(error, OSError):
+            raise _unwritable(target, len(data), error) from error
+        raise
     return path
 
 

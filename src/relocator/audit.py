@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from relocator.findings import Checked, Finding, Report, Rule, Severity, Suppressed, Where
-from relocator.model import Binary, How, Role, Survey
+from relocator.model import PYTHON_OWNER, Binary, How, Role, Survey
 from relocator.policy import Policy, covers, identity
 
 
@@ -14,10 +14,13 @@ def run_rules(survey: Survey, rules: Sequence[Rule]) -> Report:
     applying = [rule for rule in rules if survey.container.kind in rule.containers]
     judged = [rule for rule in applying if survey.target.decided or not rule.needs_promise]
     roles = {binary.member: binary for binary in survey.binaries}
+    pythons = {binary.member for binary in survey.binaries if binary.owner == PYTHON_OWNER}
+    pythons |= {file.member for file in survey.unreadable if file.owner == PYTHON_OWNER}
     found: list[tuple[Rule, Finding]] = []
     for rule in judged:
         if not rule.formats or formats.intersection(rule.formats):
-            found.extend((rule, _softened(finding, rule, roles)) for finding in rule.check(survey))
+            told = (finding for finding in rule.check(survey) if finding.primary.member not in pythons)
+            found.extend((rule, _softened(finding, rule, roles)) for finding in told)
     return Report(
         survey.container.subject,
         survey.target.tag,
@@ -65,12 +68,13 @@ class _Owners:
     def __init__(self, survey: Survey) -> None:
         self._facts = survey.container
         self._binaries = {binary.member: binary.owner for binary in survey.binaries}
-        self._metadata = [(d.metadata.rpartition("/")[2], d.name) for d in self._facts.distributions if d.metadata]
+        self._distributions = [d for d in self._facts.distributions if d.name != PYTHON_OWNER]
+        self._metadata = [(d.metadata.rpartition("/")[2], d.name) for d in self._distributions if d.metadata]
 
     def of(self, member: str) -> str:
         """Return the distribution's name: the only one's for everything, else the binary's owner or whose metadata it is."""
-        if len(self._facts.distributions) == 1:
-            return self._facts.distributions[0].name
+        if len(self._distributions) == 1:
+            return self._distributions[0].name
         if owner := self._binaries.get(member):
             return owner
         return next((name for folder, name in self._metadata if f"/{folder}/" in f"/{member}/"), "")
@@ -103,7 +107,8 @@ def _counts(survey: Survey, rules: int, unjudged: tuple[str, ...]) -> Checked:
     undecided = {(r.importer, r.arch, r.needed.name) for load in survey.loads for r in load.resolutions if r.how == How.UNDECIDED}
     return Checked(
         members=len(survey.container.members),
-        binaries=sum(1 for binary in survey.binaries if binary.owner) + len(survey.unreadable),
+        binaries=sum(1 for binary in survey.binaries if binary.owner not in ("", PYTHON_OWNER))
+        + sum(1 for item in survey.unreadable if item.owner != PYTHON_OWNER),
         images=len(images),
         needs=sum(len(image.needed) for image in images),
         rules=rules,

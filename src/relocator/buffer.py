@@ -29,7 +29,7 @@ def cut(buffer: Buffer, offset: int, size: int, field: str) -> bytes | memoryvie
     return piece
 
 
-def c_string(table: bytes | memoryview, offset: int, field: str) -> bytes:
+def c_string(table: bytes | bytearray | memoryview, offset: int, field: str) -> bytes:
     """Return the NUL-terminated string at `offset` of a table; raise UnreadableBinary when it starts or ends outside."""
     if not 0 <= offset < len(table):
         raise UnreadableBinary(field, f"string offset {offset:#x} lies outside its table of {len(table):#x} bytes")

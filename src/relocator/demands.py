@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from relocator.findings import Where
-from relocator.model import Binary, How, Image, Import, Survey, VersionNeed
+from relocator.model import Binary, How, Image, Survey, VersionNeed
 from relocator.native import ElfFacts
+from relocator.symbols import Import
 from relocator.target import Level, Promises
 
 MET = frozenset({How.BUNDLED, How.PROVIDED, How.EXPECTED})

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from relocator.backends import backend_for, identify
 from relocator.buffer import Buffer
-from relocator.containers import open_container
 from relocator.errors import InternalError, UnreadableBinary, UsageError
 from relocator.model import Format, Image
 from relocator.native import ElfFacts
@@ -139,6 +138,8 @@ def plan_file(
 
 def take_parents(folder: str) -> Parents:
     """Return the ELF files of a folder; raise ContainerError when it cannot be read."""
+    from relocator.containers import open_container  # noqa: PLC0415  (start-up time)
+
     found: list[tuple[str, Image]] = []
     with open_container(folder) as container:
         for entry in container.entries(lambda head: identify(head) is backend_for(Format.ELF)):

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from relocator.errors import UsageError
-from relocator.model import Binary, ContainerFacts, How, Load, Resolution, Role, Survey, Unreadable
+from relocator.model import PYTHON_OWNER, Binary, ContainerFacts, How, Load, Resolution, Role, Survey, Unreadable
 from relocator.paint import short_path
 from relocator.tags import Computed, computed_tags
 from relocator.target import Target
@@ -48,7 +48,7 @@ def profile(survey: Survey) -> Profile:
         survey.container,
         survey.target,
         computed_tags(survey) if survey.container.kind != "environment" else Computed(()),
-        tuple(binary for binary in survey.binaries if binary.owner),
+        tuple(binary for binary in survey.binaries if binary.owner not in ("", PYTHON_OWNER)),
         _best_answers(survey.loads),
         survey.unreadable,
         survey.others,
@@ -87,6 +87,8 @@ def _forest(survey: Survey, loads: tuple[Load, ...]) -> Forest:
 
 def _is_root(load: Load, survey: Survey) -> bool:
     binary = survey.binary_at(load.root)
+    if binary is not None and binary.owner == PYTHON_OWNER:
+        return False
     if binary is not None and (binary.extension or binary.role == Role.PROGRAM):
         return True
     return not any(load.root in other.order[1:] for other in survey.loads)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from relocator.findings import Where
 from relocator.knowledge.families import Variant, variants
 from relocator.meeting import Brought, brought, instance
-from relocator.model import Binary, Format, Image, Load, Role, Survey
+from relocator.model import PYTHON_OWNER, Binary, Format, Image, Load, Role, Survey
 from relocator.places import identity_place
 
 _PIECES = frozenset({"MKL"})
@@ -28,7 +28,8 @@ class Copy(NamedTuple):
 def copies(survey: Survey, family: str) -> dict[str, list[Copy]]:
     """Return, for each architecture, the copies of a family that one process can hold together.
 
-    Those that are seen to be imported come first, by path. Files that the loader takes for one (see `meeting.instance`) count once.
+    Those that are seen to be imported come first, packages' before the interpreter's, by path. Files that the loader takes for one (see
+    `meeting.instance`) count once.
     """
     found: dict[str, dict[str, Copy]] = {}
     for copy in _all(survey):
@@ -39,8 +40,8 @@ def copies(survey: Survey, family: str) -> dict[str, list[Copy]]:
     return {arch: sorted(known.values(), key=_rank) for arch, known in found.items()}
 
 
-def _rank(copy: Copy) -> tuple[bool, str]:
-    return copy.binary.role != Role.IMPORTED, copy.binary.path
+def _rank(copy: Copy) -> tuple[bool, bool, str]:
+    return copy.binary.role != Role.IMPORTED, copy.binary.owner == PYTHON_OWNER, copy.binary.path
 
 
 def _all(survey: Survey) -> tuple[Copy, ...]:

@@ -32,6 +32,16 @@ class Layout(NamedTuple):
     interpreter: Interpreter
     windows: bool = False
 
+    @property
+    def standard(self) -> tuple[str, ...]:
+        """The folders where CPython may keep the extension modules of its standard library."""
+        python = self.interpreter
+        if python.implementation != "cpython" or not python.path or len(python.version) < 2:
+            return ()
+        library = f"python{python.version[0]}.{python.version[1]}{'t' if 't' in python.flags else ''}"
+        folders = (("DLLs",),) if self.windows else (("lib", library, "lib-dynload"), ("lib64", library, "lib-dynload"))
+        return tuple(_join(python.prefix, *parts) for parts in folders)
+
 
 def is_environment(folder: str) -> bool:
     """Tell whether a folder is a whole environment or its site-packages."""

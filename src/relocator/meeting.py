@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from relocator.model import Binary, Format, How, Image, Load, Resolution, Role, Survey
+from relocator.model import PYTHON_OWNER, Binary, Format, How, Image, Load, Resolution, Role, Survey
 from relocator.native import ElfFacts, MachOFacts, PeFacts
 from relocator.places import OPTIONAL
 from relocator.requires import provides
@@ -194,8 +194,9 @@ def _folded(name: str, binary_format: Format) -> str:
 
 
 def _different(survey: Survey, arch: str, paths: dict[str, list[User]]) -> list[Rival]:
+    """Return the files of different content, the interpreter's own last."""
     found: list[Rival] = []
-    for path, users in sorted(paths.items()):
+    for _, path, users in sorted((_is_pythons(survey, path), path, users) for path, users in paths.items()):
         binary = survey.binary_at(path)
         image = binary.image(arch) if binary else None
         if binary and image:
@@ -205,6 +206,11 @@ def _different(survey: Survey, arch: str, paths: dict[str, list[User]]) -> list[
             else:
                 found[alike] = found[alike]._replace(users=found[alike].users + tuple(users))
     return found
+
+
+def _is_pythons(survey: Survey, path: str) -> bool:
+    binary = survey.binary_at(path)
+    return binary is not None and binary.owner == PYTHON_OWNER
 
 
 def lack(survey: Survey, clash: Clash) -> Lack | None:

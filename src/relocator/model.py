@@ -6,12 +6,13 @@ lies once installed is its *path*: absolute, with `/`, in a world whose root is 
 Text that comes out of binaries is decoded as UTF-8 with `surrogateescape`, symbol names stay bytes.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from relocator.native import Native
+from relocator.symbols import NoSymbols, SymbolTable
 from relocator.target import Promises, Target
 
 PREFIX = "/<prefix>"
@@ -61,113 +62,6 @@ class VersionNeed(NamedTuple):
     """VER_FLG_WEAK: its absence is not fatal."""
 
 
-class Import(NamedTuple):
-    """One symbol that an image takes from elsewhere."""
-
-    name: bytes
-    """Empty for a PE import by ordinal."""
-    library: str = ""
-    """Mach-O two-level and PE: the library as the need names it; ELF: the one its version names; "" when any will do.
-    Mach-O specials: "<flat>" (dynamic lookup), "<main>", "<weak>", "<self>"."""
-    version: bytes = b""
-    """ELF: symbol version."""
-    weak: bool = False
-    """May stay undefined."""
-    ordinal: int | None = None
-    """PE: import by ordinal."""
-    used: bool = True
-    """ELF: some relocation refers to it; a symbol that none refers to is never looked up."""
-    data: bool = False
-    """Known to be an object rather than a function."""
-
-
-class Export(NamedTuple):
-    """One symbol that an image offers."""
-
-    name: bytes
-    version: bytes = b""
-    default: bool = True
-    """ELF: not a hidden ("@") version."""
-    weak: bool = False
-    unique: bool = False
-    """ELF: STB_GNU_UNIQUE."""
-    data: bool = False
-    size: int = 0
-    ordinal: int | None = None
-    forward: str = ""
-    """PE forwarder, or Mach-O re-export: where it really lives."""
-    first: bool = False
-    """ELF: its version is the first that the file defines, which a reference without a version takes even when it is hidden."""
-
-
-class References(NamedTuple):
-    """The symbols that an image cannot do without, as columns: strong, and some relocation uses them."""
-
-    names: tuple[bytes, ...] = ()
-    """A PE import by ordinal 12 is b"#12"."""
-    keys: tuple[int, ...] = ()
-    """For each name its position in `sources`."""
-    sources: tuple[tuple[bytes, str], ...] = ()
-    """(version, library), both as in Import."""
-
-
-class SymbolTable(Protocol):
-    """The raw tables of one image, decoded on first use. Hashable by identity is not promised; equality of the raw tables is."""
-
-    def imports(self) -> tuple[Import, ...]:
-        """Return every undefined dynamic symbol, in table order."""
-
-    def exports(self) -> tuple[Export, ...]:
-        """Return every defined, visible dynamic symbol, in table order."""
-
-    def mentions(self, fragment: bytes) -> bool:
-        """Tell, without decoding, whether the bytes occur in any symbol name: False is certain, True is a hint."""
-
-    def references(self) -> References:
-        """Return the strong imports that some relocation uses, in table order; not kept."""
-
-    def defines(self, wanted: Container[bytes]) -> list[Export]:
-        """Return those exports whose names are wanted, in table order; those by ordinal 12 have the name b"#12" too. Not kept."""
-
-    def preemptible(self) -> References:
-        """Return the exports that the image itself refers to by name, so that another definition can come before its own (ELF)."""
-
-    def unique(self) -> list[Export]:
-        """Return the exports that are STB_GNU_UNIQUE, in table order; not kept."""
-
-
-class NoSymbols(NamedTuple):
-    """The table of an image that has none."""
-
-    def imports(self) -> tuple[Import, ...]:
-        """Return nothing."""
-        return ()
-
-    def exports(self) -> tuple[Export, ...]:
-        """Return nothing."""
-        return ()
-
-    def mentions(self, fragment: bytes) -> bool:
-        """Say no."""
-        return False
-
-    def references(self) -> References:
-        """Return nothing."""
-        return References()
-
-    def defines(self, wanted: Container[bytes]) -> list[Export]:
-        """Return nothing."""
-        return []
-
-    def preemptible(self) -> References:
-        """Return nothing."""
-        return References()
-
-    def unique(self) -> list[Export]:
-        """Return nothing."""
-        return []
-
-
 @dataclass(frozen=True, slots=True)
 class Image:
     """One architecture of one file. It does not know where it lies, so it can be cached by hash."""
@@ -201,6 +95,9 @@ class Role(StrEnum):
 
 FOLDER_OWNER = "."
 """Owner of what no distribution brings, in a folder or an environment."""
+
+PYTHON_OWNER = "CPython"
+"""Owner of the extension modules of the standard library, which are in the process with those of packages and are not judged themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +185,8 @@ class Distribution:
     installer: str = ""
     """What INSTALLER says: "pip", "uv", "conda", ...; "" when nothing is installed or nobody says."""
     source: str = ""
-    """"conda" for what conda installed, "pip" for what any Python installer did; "" when it is not installed, or nobody says."""
+    """"conda" for what conda installed, "pip" for what any Python installer did, "python" for the interpreter's standard library;
+    "" when it is not installed, or nobody says."""
     editable: bool = False
     """Its modules lie in the developer's own folder (PEP 660)."""
     url: str = ""
@@ -455,9 +353,9 @@ class Survey:
     _by_path: dict[str, Binary] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def images(self) -> Iterator[tuple[Binary, Image]]:
-        """Yield every image of the container's own binaries."""
+        """Yield every image of the container's own binaries, the interpreter's apart."""
         for binary in self.binaries:
-            if binary.owner:
+            if binary.owner not in ("", PYTHON_OWNER):
                 for image in binary.images:
                     yield binary, image
 

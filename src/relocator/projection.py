@@ -7,18 +7,7 @@ import dataclasses
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from relocator.model import (
-    Export,
-    Format,
-    Image,
-    Import,
-    Needed,
-    NeedKind,
-    References,
-    SearchPath,
-    SymbolTable,
-    VersionNeed,
-)
+from relocator.model import Format, Image, Needed, NeedKind, SearchPath, VersionNeed
 from relocator.native import Dylib, ElfFacts, MachOFacts, Native, PeFacts
 from relocator.plans import (
     AddNeeded,
@@ -32,6 +21,7 @@ from relocator.plans import (
     SetInterpreter,
     SetSearchPaths,
 )
+from relocator.symbols import Export, Import, References, SymbolTable
 
 _ET_EXEC, _DF_1_PIE, _PF_X = 2, 0x8000000, 1
 _READ_WRITE = 6

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from relocator.model import Binary, Format, Image, Import, Survey
+from relocator.model import Binary, Format, Image, Survey
+from relocator.symbols import Import
 from relocator.target import Target
 
 STABLE = frozenset({"abi3", "abi3t"})

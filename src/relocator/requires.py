@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from relocator.metadata import distribution_of, normalised
-from relocator.model import FOLDER_OWNER, Distribution, Survey
+from relocator.model import FOLDER_OWNER, PYTHON_OWNER, Distribution, Survey
 
 
 def named(survey: Survey, name: str) -> Iterator[Distribution]:
@@ -15,9 +15,9 @@ def requires(survey: Survey, user: str, provider: str) -> bool:
     """Tell whether the distribution `user` names `provider` in Requires-Dist, or something present that does, however far.
 
     Extras and markers are not judged: a requirement that might count counts. True where there is nothing to judge by: files without a
-    distribution, and one distribution itself.
+    distribution, and one distribution itself. Everything requires the interpreter.
     """
-    if user == provider or FOLDER_OWNER in (user, provider) or not user or not provider:
+    if user == provider or FOLDER_OWNER in (user, provider) or not user or provider in ("", PYTHON_OWNER):
         return True
     if "requires" not in survey.memo:
         survey.memo["requires"] = _graph(survey)

@@ -1,7 +1,7 @@
 """One edit of several files, from the first look to the last rename: all are planned before any is written."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from relocator.editing import FilePlan, Parents, Wish, plan_file, take_parents
 from relocator.errors import InternalError, RelocatorError, UnreadableBinary, UsageError
 from relocator.files import FileBuffer
 from relocator.findings import Failure
-from relocator.plans import PathKind
+from relocator.plans import EditRefused, PathKind
 from relocator.verification import Expected, Level
 from relocator.verification import verify as verified
 
@@ -74,7 +74,11 @@ def _planned(subject: str, request: Request, kind: PathKind, parents: Parents | 
 
 
 def _written(planned: Sequence[tuple[Source, FilePlan]], request: Request, level: Level) -> tuple[FilePlan, ...]:
-    jobs = [Job(source, plan.patchset, _verifier(plan.subject, plan.expected, level), request.output) for source, plan in planned]
+    several = len(planned) > 1
+    jobs = [
+        Job(source, plan.patchset, partial(_verified, plan.subject if several else "", plan.expected, level), request.output)
+        for source, plan in planned
+    ]
     done = {written.path: written for written in carry_out(jobs, journal=request.journal, tool=f"relocate {__version__}")}
     plans = []
     for _, plan in planned:
@@ -95,15 +99,14 @@ def _written(planned: Sequence[tuple[Source, FilePlan]], request: Request, level
     return tuple(plans)
 
 
-def _verifier(subject: str, expected: Expected, level: Level) -> Callable[[bytes, bytes], tuple[str, ...]]:
-    return partial(_verified, subject, expected, level)
-
-
 def _verified(subject: str, expected: Expected, level: Level, old: bytes, new: bytes) -> tuple[str, ...]:
+    """Verify one file; `subject` is to be named in complaints, "" where it is clear which file they are about."""
     try:
         return verified(expected, old, new, level)
-    except InternalError as error:
-        raise InternalError(f"{subject}: {error.message}", error.hint) from error
+    except (InternalError, EditRefused) as error:
+        if subject:
+            raise type(error)(f"{subject}: {error.message}", error.hint) from error
+        raise
 
 
 def _failure(error: RelocatorError, subjects: Sequence[str]) -> Failure:

@@ -10,7 +10,7 @@ from relocator.knowledge import providers
 from relocator.libc import evidence_of_libc
 from relocator.loading import AddedDirectory, Process, Seen, directory
 from relocator.metadata import distribution_of
-from relocator.model import FOLDER_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
+from relocator.model import FOLDER_OWNER, PYTHON_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
 from relocator.paint import short_path
 from relocator.processes import Python, Surroundings, own_platform, target_of
 from relocator.reading import Progress, Reading, hash_of, read_container, read_file
@@ -168,6 +168,9 @@ _OF_PYTHON = ("libpython", "libpypy", "python3", "vcruntime140")
 
 def _with_module(binary: Binary, facts: ContainerFacts) -> Binary:
     """Give an extension module its name; only what lies below a folder of sys.path is one."""
+    if binary.owner == PYTHON_OWNER:
+        name = roles.extension_name(binary.path.rpartition("/")[2], binary.images[0])
+        return dataclasses.replace(binary, extension=name) if name else binary
     folders = [folder for site in facts.sites for folder in (site, f"{directory(site)}/lib-dynload", f"{directory(directory(site))}/DLLs")]
     above = [folder for folder in folders if binary.path.startswith(folder + "/")]
     if not above:

@@ -1,6 +1,6 @@
 """Proves that rewritten bytes are what was planned, before anybody sees them: by comparison, by our reader, by a parser that wrote nothing.
 
-Everything here raises InternalError when it finds a difference: that is our bug, and the file must not be written.
+A difference is an InternalError: that is our bug, and the file must not be written.
 """
 
 import re
@@ -16,7 +16,7 @@ from relocator.backends import BACKENDS, backend_for
 from relocator.errors import InternalError, UnreadableBinary
 from relocator.model import Format, Image
 from relocator.native import ElfFacts
-from relocator.plans import Patchset
+from relocator.plans import EditRefused, Patchset
 from relocator.projection import loader_view
 
 _CHUNK = 1 << 20
@@ -58,7 +58,21 @@ class Expected(NamedTuple):
 
 
 def verify(expected: Expected, old: bytes, new: bytes, level: Level = Level.NORMAL) -> tuple[str, ...]:
-    """Return what was verified, each a clause for people; raise InternalError for the first thing that is not as planned."""
+    """Return what was verified, each a clause for people; raise InternalError for the first thing that is not as planned.
+
+    Of a file that was unsound before, whose tables contradict one another, nobody can say who is right: then EditRefused is raised.
+    """
+    try:
+        return _verify(expected, old, new, level)
+    except InternalError as error:
+        unsound = backend_for(expected.format).check_layout(old)
+        if not unsound:
+            raise
+        told = f"the file is unsound as it is ({unsound[0]}), and no edit of it can be verified: {error.message}"
+        raise EditRefused(told, "link it again, then edit that") from error
+
+
+def _verify(expected: Expected, old: bytes, new: bytes, level: Level) -> tuple[str, ...]:
     _check_untouched(old, new, expected.patchset)
     images = _read(expected.format, new)
     _check_images(expected, images)

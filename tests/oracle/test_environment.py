@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relocator.containers import open_environment
-from relocator.model import Survey
+from relocator.model import PYTHON_OWNER, Survey
 from relocator.processes import Surroundings
 from relocator.survey import take_surveys
 
@@ -85,9 +85,10 @@ def libffi(paths: set[str]) -> set[str]:
     return {path for path in paths if "libffi" not in path}
 
 
-def expected(survey: Survey) -> dict[str, set[str]]:
-    """Return what each extension module brings, with what the interpreter has brought."""
-    modules = {binary.path for binary in survey.binaries if binary.extension and binary.format == "ELF"}
+def expected(survey: Survey, *, standard: bool = False) -> dict[str, set[str]]:
+    """Return what each extension module of the packages, or of the standard library, brings, with what the interpreter has brought."""
+    elves = [binary for binary in survey.binaries if binary.extension and binary.format == "ELF"]
+    modules = {binary.path for binary in elves if (binary.owner == PYTHON_OWNER) == standard}
     return {load.root: {*map(os.path.realpath, load.order), *survey.global_scope} for load in survey.loads if load.root in modules}
 
 
@@ -98,6 +99,18 @@ def test_each_module_opened_alone_maps_what_we_say(prefix: str) -> None:
     opened = {root: libffi(paths) for root, paths in real.items() if paths != {"ERROR"}}
     assert len(opened) > 3, "the running environment has too few extension modules to prove anything"
     assert opened == {root: libffi(ours[root]) for root in opened}
+
+
+def test_each_module_of_the_standard_library_maps_what_we_say(prefix: str) -> None:
+    ours = {
+        root: {path for path in paths if "lib-dynload" not in path}
+        for root, paths in expected(survey_of(prefix, {}), standard=True).items()
+    }
+    if not ours:
+        pytest.skip("this Python has no extension modules of its own")
+    opened = {root: libffi(paths) for root, paths in run(OPEN_EACH, *ours, environment={}).items() if paths != {"ERROR"}}
+    assert opened == {root: libffi(ours[root]) for root in opened}
+    assert len({frozenset(paths) for paths in opened.values()}) > 1, "some module brings a library: else nothing is proved"
 
 
 def test_a_module_that_cannot_be_opened_has_something_missing_or_undefined(prefix: str) -> None:

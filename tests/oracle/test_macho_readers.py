@@ -18,8 +18,9 @@ from conftest import FIXTURES
 from relocator.backends.macos.read import arch_name, read, recognises
 from relocator.backends.macos.verify import differences
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Image, Import, NeedKind
+from relocator.model import Image, NeedKind
 from relocator.native import MachOFacts
+from relocator.symbols import Export, Import
 
 BIN = FIXTURES / "bin" / "macho"
 FILES = sorted(path.relative_to(BIN).as_posix() for path in BIN.rglob("*") if path.is_file() and path.parent.name != "other")

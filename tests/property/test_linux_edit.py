@@ -1,4 +1,4 @@
-"""What holds of every edit of an ELF file: nothing is lost, nothing overlaps, the way back is open, and no bytes make the editor fall over."""
+"""What holds of every edit of an ELF file: nothing is lost, nothing overlaps, the way back is open, no bytes make the editor fall over."""
 
 import random
 from collections.abc import Sequence
@@ -144,7 +144,7 @@ def test_ten_edits_do_not_grow_the_file_ten_times(path: Path) -> None:
 def test_no_mutant_makes_the_editor_fall_over(name: str) -> None:
     data = (BIN / name).read_bytes()
     regions = looked_at(data, read)
-    wanted = (
+    wanted: tuple[list[Edit], ...] = (
         [SetSearchPaths((LONG,)), AddNeeded("libnew.so")],
         [SetSearchPaths(("a",)), RemoveNeeded("liba.so"), RemoveNeeded("libversions.so")],
         [SetInterpreter("/lib/" + "x" * 80), SetExecutableStack(True)],

@@ -13,7 +13,7 @@ from conftest import FIXTURES
 from relocator import configuration, errors, facts, findings, loading, model, native, policy, target
 from relocator.backends import identify
 from relocator.errors import UnreadableBinary
-from relocator.model import NoSymbols, SymbolTable
+from relocator.symbols import NoSymbols, SymbolTable
 
 MODULES = (model, findings, native, target, loading, facts, policy, configuration)
 NOT_VALUES = {findings.Rule}

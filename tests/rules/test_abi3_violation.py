@@ -6,8 +6,9 @@ import pytest
 
 from builders import LINUX, MACOS, WINDOWS, binary, elf, macho, pe, survey, symbols
 from relocator.findings import Certainty, Finding, Severity
-from relocator.model import Export, Import, Survey
+from relocator.model import Survey
 from relocator.rules.abi3_violation import RULE, check
+from relocator.symbols import Export, Import
 from relocator.target import Target
 
 

@@ -5,8 +5,9 @@ import pytest
 from builders import symbols
 from conflict_examples import dll, on_windows, pyd, taking
 from relocator.findings import Severity
-from relocator.model import Import, Survey
+from relocator.model import Survey
 from relocator.rules.dll_name_conflict import check
+from relocator.symbols import Import
 
 BOTH = symbols(exports=[b"foo_new", b"foo_open"])
 OLD = symbols(exports=[b"foo_open"])

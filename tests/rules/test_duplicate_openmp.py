@@ -8,8 +8,9 @@ from builders import binary, pe, symbols
 from conflict_examples import GNU, LLVM, LLVM_ON_MACOS, bundle, dll, dylib, on_macos, on_windows, part, pyd, shared
 from linked import installed
 from relocator.findings import Finding, Severity
-from relocator.model import Binary, Hint, Role, Survey, SymbolTable
+from relocator.model import Binary, Hint, Role, Survey
 from relocator.rules.duplicate_openmp import check
+from relocator.symbols import SymbolTable
 
 MICROSOFT = symbols(exports=[b"_vcomp_fork", b"omp_get_max_threads"])
 INTEL_ON_WINDOWS = symbols(exports=[b"__kmpc_fork_call", b"omp_get_max_threads", b"_vcomp_fork"])

@@ -9,9 +9,10 @@ from conflict_examples import bundle, dylib, on_macos, pairs, part, shared
 from linked import installed
 from relocator.audit import run_rules
 from relocator.findings import Severity
-from relocator.model import Export, Survey, SymbolTable
+from relocator.model import Survey
 from relocator.rules import RULES
 from relocator.rules.duplicate_runtime import check
+from relocator.symbols import Export, SymbolTable
 
 
 def crypto(version: bytes = b"") -> SymbolTable:

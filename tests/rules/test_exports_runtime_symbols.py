@@ -4,8 +4,8 @@ import pytest
 
 from builders import binary, macho, pe, survey, symbols
 from linked import lib, module
-from relocator.model import Export
 from relocator.rules.exports_runtime_symbols import check
+from relocator.symbols import Export
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from builders import MACOS, binary, macho, symbols
 from linked import linked
 from relocator.findings import Finding
-from relocator.model import Import
 from relocator.rules.flat_namespace_symbol import check
+from relocator.symbols import Import
 from symbol_examples import APPLE
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"
@@ -29,6 +29,10 @@ def findings(*imports: Import, needed: str = SYSTEM, **facts: object) -> list[Fi
         (Import(b"__Py_Dealloc", "<flat>"), False),
         (Import(b"_own", "<flat>"), False),
         (Import(b"_malloc", "<flat>"), False),
+        (Import(b"_objc_msgSend", "<flat>"), False),
+        (Import(b"_OBJC_CLASS_$_NSArray", "<flat>"), False),
+        (Import(b"__ZNSt3__14cerrE", "<flat>"), False),
+        (Import(b"__ZN3bcp5batchEv", "<flat>"), True),
     ],
 )
 def test_a_dynamic_symbol_of_nobody_is_found(imported: Import, found: bool) -> None:
@@ -38,3 +42,24 @@ def test_a_dynamic_symbol_of_nobody_is_found(imported: Import, found: bool) -> N
 def test_a_flat_image_is_not_judged_nor_one_that_lacks_a_library() -> None:
     assert not findings(Import(b"_bcp_batch", "<flat>"), two_level=False)
     assert not findings(Import(b"_bcp_batch", "<flat>"), needed="@loader_path/gone.dylib", sdk=(15, 0))
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "found"),
+    [
+        ((SYSTEM,), (SYSTEM,), True),
+        # the linker would have bound it to a library that the file itself is linked with
+        ((SYSTEM, "/usr/lib/libiconv.2.dylib"), (SYSTEM,), True),
+        ((SYSTEM,), ("/usr/lib/libsqlite3.dylib",), False),
+        ((SYSTEM, "/System/Library/Frameworks/AppKit.framework/Versions/C/AppKit"), (SYSTEM,), False),
+        ((SYSTEM,), ("/System/Library/Frameworks/Security.framework/Versions/A/Security",), False),
+        ((SYSTEM, "/usr/lib/libobjc.A.dylib"), ("/usr/lib/libc++.1.dylib",), True),
+    ],
+)
+def test_a_system_library_that_only_the_process_has_may_bring_the_symbol(
+    own: tuple[str, ...], others: tuple[str, ...], found: bool
+) -> None:
+    table = symbols([Import(b"_bcp_batch", "<flat>")])
+    core = binary("demo/_core.so", macho(*own, "@loader_path/other.dylib", table=table), extension="demo._core")
+    other = binary("demo/other.dylib", macho(*others, kind="library"))
+    assert bool(list(check(linked(core, other, target=MACOS, promises=APPLE)))) == found

@@ -6,8 +6,8 @@ import pytest
 
 from builders import LINUX, WINDOWS, binary, elf, pe, survey, symbols
 from relocator.findings import Severity
-from relocator.model import Import
 from relocator.rules.free_threading_mismatch import check
+from relocator.symbols import Import
 
 GIL, FREE = b"_Py_Dealloc", b"_Py_DecRefShared"
 MODULE = "demo/_core.so"

@@ -5,8 +5,8 @@ import pytest
 from builders import symbols
 from linked import lib, module
 from relocator.findings import Finding, Severity
-from relocator.model import Export
 from relocator.rules.global_interposition import check
+from relocator.symbols import Export
 from symbol_examples import environment, owned
 
 

@@ -6,8 +6,8 @@ from builders import MACOS, WINDOWS, binary, macho, pe, symbols
 from linked import linked
 from relocator.backends.windows.promises import promises as windows
 from relocator.findings import Finding
-from relocator.model import Export, Import
 from relocator.rules.missing_export import check
+from relocator.symbols import Export, Import
 from symbol_examples import APPLE
 
 FOO = "@loader_path/foo.dylib"

@@ -3,14 +3,16 @@
 import pytest
 
 from builders import LINUX, SITE, WINDOWS, binary, elf, macho, pe, survey
-from linked import answer, lib, linked, load_of, module, outside
+from linked import answer, installed, lib, linked, load_of, module, outside
 from relocator.audit import run_rules
+from relocator.backends.windows.promises import promises as windows
 from relocator.findings import Certainty, Finding, Severity
 from relocator.model import Binary, Format, Hint, How, Needed, NeedKind, Role, Survey, Unreadable
 from relocator.places import unmet
 from relocator.rules import unreadable_binary
 from relocator.rules.missing_library import RULE, check
 from relocator.target import Target
+from symbol_examples import owned
 
 LOCAL = Target("linux_x86_64", "linux", "glibc", (("x86_64", ()),), local=True)
 
@@ -96,10 +98,12 @@ def test_names_the_file_of_the_package_that_bears_the_name_and_the_way_there() -
         ),
         (binary("demo/sub/_core.so", elf("libx.so")), binary("demo/libreal.so", elf(soname="libx.so")), "$ORIGIN/.."),
         (binary("demo/_core.pyd", pe("X.dll")), binary("demo/bin/x.dll", pe()), "os.add_dll_directory"),
+        # Windows looks for files, whatever name a DLL gives itself
+        (binary("demo/_core.pyd", pe("X.dll")), binary("demo/bin/x-1a2b3c4d.dll", pe(name="X.dll")), "copy it into the package"),
     ],
 )
 def test_the_way_is_spelled_as_the_format_does(importer: Binary, library: Binary, way: str) -> None:
-    target = WINDOWS if way.startswith("os") else LINUX
+    target = WINDOWS if importer.format == Format.PE else LINUX
     found = survey(importer, library, target=target, loads=[load_of(answer(importer, How.MISSING), root=importer.member)])
     assert way in only(found).help
 
@@ -115,6 +119,44 @@ def test_the_way_is_spelled_as_the_format_does(importer: Binary, library: Binary
 )
 def test_certainty_falls_with_what_else_may_bring_the_library(more: dict[str, object], certainty: Certainty) -> None:
     assert only(one(How.MISSING, NeedKind.REQUIRED, **more)).certainty == certainty
+
+
+CALL = Hint("tables/__init__.py", 12, "cdll", None)
+
+
+def _two_copies(requires: tuple[str, ...], *hints: Hint) -> Survey:
+    """A package with a DLL that lacks something, beside a distribution that has one of that name."""
+    damaged = binary("tables/libblosc2.dll", pe("zstd.dll"), owner="tables")
+    core = binary("tables/_core.pyd", pe("libblosc2.dll"), extension="tables._core", owner="tables")
+    other = binary("blosc2/lib/libblosc2.dll", pe(), owner="blosc2")
+    promised = windows(WINDOWS, "amd64")
+    return installed(core, damaged, other, target=WINDOWS, promises=promised, hints=hints, requires={"tables": requires})
+
+
+@pytest.mark.parametrize(
+    ("requires", "hints", "certainty"),
+    [
+        (("blosc2>=2.3",), (CALL,), Certainty.POSSIBLE),
+        (("numpy",), (CALL,), Certainty.LIKELY),
+        (("blosc2>=2.3",), (CALL._replace(member="other/__init__.py"),), Certainty.LIKELY),
+        (("blosc2>=2.3",), (CALL._replace(argument="/elsewhere/libfoo.dll"),), Certainty.LIKELY),
+        (("blosc2>=2.3",), (), Certainty.CERTAIN),
+    ],
+)
+def test_it_is_merely_possible_where_code_may_open_another_file_of_that_name(
+    requires: tuple[str, ...], hints: tuple[Hint, ...], certainty: Certainty
+) -> None:
+    finding = only(_two_copies(requires, *hints))
+    assert (finding.primary.member, finding.primary.value, finding.certainty) == ("tables/libblosc2.dll", "zstd.dll", certainty)
+
+
+def test_the_copy_of_another_distribution_is_no_way_out() -> None:
+    core, omp = owned(module("libomp.so"), "lightgbm"), owned(lib("sklearn/.libs/libomp.so"), "scikit-learn")
+    finding = only(installed(core, omp))
+    assert "in the environment, but not where the loader looks" in finding.message
+    assert finding.help == (
+        "install the library for the system, or a release of lightgbm that ships it; scikit-learn keeps its own to itself"
+    )
 
 
 def test_a_wheel_that_is_still_to_be_repaired_is_told_so() -> None:

@@ -7,8 +7,9 @@ import pytest
 from builders import symbols
 from linked import lib, linked, module
 from relocator.findings import Finding
-from relocator.model import Export, Import, VersionNeed
+from relocator.model import VersionNeed
 from relocator.rules.missing_symbol_version import check
+from relocator.symbols import Export, Import
 
 
 def findings(needs: list[VersionNeed], defined: tuple[str, ...], exports: list[Export], libc: str = "glibc") -> list[Finding]:

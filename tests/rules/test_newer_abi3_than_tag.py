@@ -6,8 +6,8 @@ import pytest
 
 from builders import LINUX, WINDOWS, binary, elf, pe, survey, symbols
 from relocator.findings import Finding, Severity
-from relocator.model import Export, Import
 from relocator.rules.newer_abi3_than_tag import check
+from relocator.symbols import Export, Import
 
 
 def found(symbol: bytes, pythons: str = "cp38", abis: str = "abi3", name: str = "demo/_core.abi3.so") -> list[Finding]:

@@ -4,8 +4,9 @@ import pytest
 
 from builders import binary, elf, survey, symbols
 from relocator.findings import Where
-from relocator.model import How, Import, Needed, Resolution, VersionNeed
+from relocator.model import How, Needed, Resolution, VersionNeed
 from relocator.rules.newer_cxx_runtime_than_tag import check
+from relocator.symbols import Import
 
 
 @pytest.mark.parametrize(

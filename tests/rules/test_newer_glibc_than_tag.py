@@ -6,8 +6,9 @@ import pytest
 
 from builders import LINUX, binary, elf, survey, symbols
 from relocator.findings import Severity, Where
-from relocator.model import How, Import, Needed, Resolution, VersionNeed
+from relocator.model import How, Needed, Resolution, VersionNeed
 from relocator.rules.newer_glibc_than_tag import check
+from relocator.symbols import Import
 
 OLD = dataclasses.replace(LINUX, tag="manylinux_2_5_x86_64", floors=(("x86_64", (2, 5)),))
 

@@ -5,8 +5,9 @@ import pytest
 from builders import binary, macho, survey, symbols
 from relocator.backends import macos
 from relocator.findings import Severity, Where
-from relocator.model import Import, Needed, NeedKind
+from relocator.model import Needed, NeedKind
 from relocator.rules.newer_macos_than_tag import check
+from relocator.symbols import Import
 from relocator.target import Level, Promises, Target
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"

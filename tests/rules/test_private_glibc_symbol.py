@@ -4,8 +4,9 @@ import pytest
 
 from builders import symbols
 from linked import lib, linked, module
-from relocator.model import Import, VersionNeed
+from relocator.model import VersionNeed
 from relocator.rules.private_glibc_symbol import check
+from relocator.symbols import Import
 
 PRIVATE = b"GLIBC_PRIVATE"
 

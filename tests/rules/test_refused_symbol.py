@@ -6,8 +6,9 @@ import pytest
 
 from builders import LINUX, binary, elf, survey, symbols
 from relocator.findings import Where
-from relocator.model import How, Import, Needed, Resolution
+from relocator.model import How, Needed, Resolution
 from relocator.rules.refused_symbol import check
+from relocator.symbols import Import
 
 
 @pytest.mark.parametrize(

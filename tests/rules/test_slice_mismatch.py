@@ -4,8 +4,9 @@ import pytest
 
 from builders import binary, macho, survey, symbols
 from relocator.findings import Severity
-from relocator.model import Binary, Export, Image, Import, Needed, NeedKind
+from relocator.model import Binary, Image, Needed, NeedKind
 from relocator.rules.slice_mismatch import check
+from relocator.symbols import Export, Import
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"
 FOO = "@loader_path/libfoo.dylib"

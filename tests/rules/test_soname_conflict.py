@@ -8,8 +8,9 @@ from builders import symbols
 from conflict_examples import part, shared, taking
 from linked import installed
 from relocator.findings import Severity
-from relocator.model import Binary, Import, Role, Survey, SymbolTable, VersionNeed
+from relocator.model import Binary, Role, Survey, VersionNeed
 from relocator.rules.soname_conflict import check
+from relocator.symbols import Import, SymbolTable
 
 BOTH = symbols(exports=[b"foo_new", b"foo_open"])
 OLD = symbols(exports=[b"foo_open"])

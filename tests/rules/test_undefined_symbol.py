@@ -5,8 +5,9 @@ import pytest
 from builders import symbols
 from linked import lib, module
 from relocator.findings import Certainty
-from relocator.model import Binary, Export, Import, Role, Survey
+from relocator.model import Binary, Role, Survey
 from relocator.rules.undefined_symbol import check
+from relocator.symbols import Export, Import
 from symbol_examples import NEW_ERROR, OLD_ERROR, TORCH_LIB, environment, flash, owned
 
 WEAK = Import(b"foo", weak=True)

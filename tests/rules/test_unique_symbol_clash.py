@@ -7,8 +7,9 @@ import pytest
 from builders import symbols
 from linked import module
 from relocator.findings import Severity
-from relocator.model import Binary, Export, Role
+from relocator.model import Binary, Role
 from relocator.rules.unique_symbol_clash import check
+from relocator.symbols import Export
 from symbol_examples import environment, owned
 
 ONE = Export(b"instance", unique=True, data=True, size=8)

@@ -7,8 +7,9 @@ import pytest
 from builders import symbols
 from linked import lib, linked, module
 from relocator.findings import Certainty, Severity
-from relocator.model import Hint, Import, Role
+from relocator.model import Hint, Role
 from relocator.rules.unprovided_symbol import RULE, check
+from relocator.symbols import Import
 
 
 @pytest.mark.parametrize(

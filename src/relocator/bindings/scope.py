@@ -6,7 +6,8 @@ Only names that some image wants are indexed, and equal offers are one object, s
 import copy
 from collections.abc import Iterable, Mapping
 
-from relocator.model import Binary, Format, How, Image, Load, References, Resolution, Survey
+from relocator.model import Binary, Format, How, Image, Load, Resolution, Survey
+from relocator.symbols import References
 
 PLATFORM, PYTHON, UNDECIDED, UNBOUND = -1, -2, -3, -4
 """Answers that are no number of an image: a promised library has it or may have it; Python has it; we cannot tell; nothing has it."""

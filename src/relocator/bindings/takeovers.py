@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from relocator.bindings.elf import accepts
 from relocator.bindings.scope import UNIQUE, WEAK, Context, Index, Offer, index_of
-from relocator.model import Binary, Format, References, Survey
+from relocator.model import Binary, Format, Survey
 from relocator.places import loads_that_count
+from relocator.symbols import References
 
 _PYTHON = (b"Py", b"_Py")
 

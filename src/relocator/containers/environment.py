@@ -19,7 +19,7 @@ from relocator.distributions import Claims
 from relocator.files import FileBuffer, installed, on_disk
 from relocator.inflating import Wanted, everything
 from relocator.layouts import Layout
-from relocator.model import FOLDER_OWNER, ContainerFacts, Interpreter, Member, Problem
+from relocator.model import FOLDER_OWNER, PYTHON_OWNER, ContainerFacts, Distribution, Interpreter, Member, Problem
 from relocator.ownership import Ownership
 
 TEXT = frozenset(
@@ -69,6 +69,7 @@ class Environment:
         self._binary_owners: set[str] = set()
         self._added: list[str] = []
         """Folders that .pth files add to sys.path."""
+        self._has_standard_modules = False
         self._ownership = Ownership(list(self._conda_records()), list(self._python_records()), self._member)
         self._problems += self._ownership.problems
 
@@ -76,6 +77,7 @@ class Environment:
         """Yield every file that some loader may map, then the Python sources of the distributions that have one."""
         for path in self._files():
             yield from self._opened(path, wanted)
+        yield from self._standard_modules()
         for owner in (FOLDER_OWNER, *dict.fromkeys(d.name for d in self._ownership.distributions)):
             for path in self._sources.get(owner, ()) if owner in self._binary_owners else ():
                 source = None if _TESTS.intersection(path.split(os.sep)) else self._source(path, owner)
@@ -99,7 +101,7 @@ class Environment:
         return ContainerFacts(
             "environment",
             self._subject,
-            tuple(sorted(self._ownership.distributions, key=lambda d: (d.name.casefold(), d.source))),
+            tuple(sorted((*self._ownership.distributions, *self._standard_library()), key=lambda d: (d.name.casefold(), d.source))),
             members=tuple(self._members),
             problems=tuple(dict.fromkeys(problems)),
             root=installed(layout.root),
@@ -107,6 +109,11 @@ class Environment:
             interpreter=interpreter,
             origin=", ".join(filter(None, (layout.kind, _python(layout.interpreter), self._reason))),
         )
+
+    def _standard_library(self) -> Iterator[Distribution]:
+        if self._has_standard_modules:
+            version = ".".join(map(str, self._layout.interpreter.version))
+            yield Distribution(PYTHON_OWNER, version, root=installed(self._layout.standard[0]), source="python")
 
     def __enter__(self) -> Self:
         return self
@@ -288,6 +295,21 @@ class Environment:
     def _leads(self, site: str, name: str) -> Iterator[str]:
         text = self._text(os.path.join(site, name))
         return editable.leads(name, text.replace("\\", "/") if self._layout.windows else text, site)
+
+    def _standard_modules(self) -> Iterator[Entry]:
+        """Yield the extension modules of the standard library, and the DLLs beside them, that nobody else has brought; no members."""
+        for folder in self._layout.standard:
+            for name in self._names(folder):
+                for path in self._once(os.path.join(folder, name)) if name.endswith((".so", ".pyd", ".dll")) else ():
+                    try:
+                        data = FileBuffer(path)
+                    except OSError as error:
+                        self._unreadable(path, error)
+                        continue
+                    self._has_standard_modules = True
+                    with data:
+                        where = installed(path)
+                        yield Entry(Member(self._member(where), len(data)), where, data, PYTHON_OWNER)
 
     # ---- one file
 

@@ -31,8 +31,9 @@ When another package, imported first, defines the symbol.
 ## How it decides
 
 By the bindings with the ordinal "dynamic lookup" of two-level images: names that start with _Py or __Py are the interpreter's, names of
-the C library are in every process, others must be defined by some file of the package for the same architecture. A wholly flat image is
-not judged, nor a load in which a library is missing.
+the C library, of Objective-C's and of the C++ runtime are in every process, others must be defined by some file of the package for the same
+architecture. A symbol that may come from a system library is not judged: one that bears a name of Apple's, or any other where a framework
+is loaded too, or a system library that only another file needs. Nor is a wholly flat image, or a load in which a library is missing.
 
 ## References
 
@@ -46,7 +47,6 @@ from collections.abc import Iterator
 from relocator.bindings import definers, missing
 from relocator.bindings.suspects import place
 from relocator.findings import Certainty, Finding, Rule, Severity
-from relocator.knowledge.libc_names import is_libc_name
 from relocator.model import Format, Survey
 
 
@@ -55,7 +55,7 @@ def check(survey: Survey) -> Iterator[Finding]:
     for item in missing(survey):
         if item.library != "<flat>":
             continue
-        names = tuple(name for name in item.names if not is_libc_name(name[1:]) and not definers(survey, name, item.image.arch))
+        names = tuple(name for name in item.names if not definers(survey, name, item.image.arch))
         if names:
             yield Finding(
                 "flat-namespace-symbol",

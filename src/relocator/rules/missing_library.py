@@ -48,7 +48,9 @@ certain when the package has no dependencies and no Python code that loads libra
 (linux_x86_64) it is merely possible: such a wheel is still to be repaired.
 
 In an installed environment every package is there already, so nothing is left to a dependency; where the environment is this machine's,
-its own libraries count instead of promises. It is likely rather than certain when some Python code in it loads libraries by itself.
+its own libraries count instead of promises. It is likely rather than certain when some Python code in it loads libraries by itself, and
+merely possible when that code belongs to the file's own package, computes names, and can open another file instead that the loader then
+takes for this one: on Windows a DLL of the same name, on Linux a library with the same soname.
 
 ## References
 
@@ -63,8 +65,10 @@ import posixpath
 from collections.abc import Iterator
 
 from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
-from relocator.model import Binary, Format, Resolution, Survey
+from relocator.meeting import instance
+from relocator.model import Binary, Format, How, Resolution, Survey
 from relocator.places import need_place, trail, unmet
+from relocator.requires import provides
 
 
 def check(survey: Survey) -> Iterator[Finding]:
@@ -83,7 +87,7 @@ def check(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "missing-library",
             Severity.ERROR,
-            _certainty(survey),
+            _certainty(survey, resolution),
             message,
             need_place(survey, resolution),
             tuple(Where(binary.member, resolution.arch, label="has that name") for binary in present),
@@ -100,22 +104,47 @@ def _present(survey: Survey, resolution: Resolution) -> list[Binary]:
     for binary in survey.binaries:
         image = binary.image(resolution.arch)
         if binary.owner and image and image.kind == "library" and binary.path != resolution.importer:
-            names = {binary.path.rpartition("/")[2], (image.identity or "").rpartition("/")[2]}
-            if name in names or (fold and name.casefold() in {own.casefold() for own in names}):
+            leaf = binary.path.rpartition("/")[2]
+            if name.casefold() == leaf.casefold() if fold else name in (leaf, (image.identity or "").rpartition("/")[2]):
                 found.append(binary)
     return found
 
 
-def _certainty(survey: Survey) -> Certainty:
+def _certainty(survey: Survey, resolution: Resolution) -> Certainty:
     if survey.container.kind == "environment":
-        return Certainty.LIKELY if survey.hints else Certainty.CERTAIN
+        if not survey.hints:
+            return Certainty.CERTAIN
+        return Certainty.POSSIBLE if _is_spared(survey, resolution) else Certainty.LIKELY
     if survey.target.local:
         return Certainty.POSSIBLE
     others = survey.hints or any(distribution.requires for distribution in survey.container.distributions)
     return Certainty.LIKELY if others else Certainty.CERTAIN
 
 
+def _is_spared(survey: Survey, resolution: Resolution) -> bool:
+    """Tell whether the file that lacks something need not be loaded: the package's code opens libraries by names that it computes, and
+    another file that the loader takes for this one, its own or that of a distribution that it requires, lacks nothing.
+    """
+    importer = survey.binary_at(resolution.importer)
+    image = importer.image(resolution.arch) if importer else None
+    if importer is None or image is None or importer.extension:
+        return False
+    top = importer.member.partition("/")[0]
+    if not any(h.call == "cdll" and h.argument is None and h.member.partition("/")[0] == top for h in survey.hints):
+        return False
+    lacking = {load.root for load in survey.loads if any(r.how == How.MISSING for r in load.resolutions)}
+    return any(
+        twin.path not in lacking and provides(survey, importer.owner, twin.owner)
+        for twin in survey.binaries
+        if twin.owner and twin.path != importer.path and any(instance(twin, other) == instance(importer, image) for other in twin.images)
+    )
+
+
 def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
+    importer = survey.binary_at(resolution.importer)
+    if present and importer and survey.container.kind == "environment" and all(one.owner != importer.owner for one in present):
+        ways = f"install the library for the system, or a release of {importer.owner} that ships it"
+        return f"{ways}; {present[0].owner} keeps its own to itself"
     if not present and survey.container.kind == "environment":
         return "install the package, or the system's package, that has the library; `relocate tree` tells who else needs it"
     if not present:

@@ -37,29 +37,29 @@ something else is wrong. Mach-O has `duplicate-rpath` instead.
 - lintian, "binary-or-shlib-defines-rpath"
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.loading import directory
 from relocator.model import Binary, Format, How, Image, Survey
 from relocator.native import ElfFacts
-from relocator.search_paths import Element, Leads, elements
+from relocator.search_paths import Element, Leads, elements, in_use
 
 HELP = "let `relocate repair --fix-notes` take it out"
 
 
 def check(survey: Survey) -> Iterator[Finding]:
-    """Yield a note for each element that is dead, repeated or unused."""
+    """Yield a note for each element that is dead, repeated or unused; what is worse than useless other rules tell."""
+    fine: dict[tuple[str, str], list[Element]] = {}
+    for element in elements(survey, Leads.FINE):
+        fine.setdefault((element.binary.path, element.image.arch), []).append(element)
+    used = _used(survey) if fine else {}
     for binary, image in survey.images():
+        key = (binary.path, image.arch)
         if isinstance(image.native, ElfFacts) and image.search_paths:
             yield from _dead(binary, image, image.native)
-            yield from _repeated(binary, image, image.native)
-    candidates = [element for element in elements(survey, Leads.FINE) if _is_judged(element)]
-    used = _used(survey) if candidates else {}
-    for element in candidates:
-        own = used.get((element.binary.path, element.image.arch))
-        if own is not None and not any(_below(folder, element.target) for folder in own):
-            yield _finding(element.where("no need is met there"))
+            yield from _repeated(survey, binary, image, fine.get(key, ()))
+            yield from _unused(fine.get(key, ()), used.get(key))
 
 
 def _dead(binary: Binary, image: Image, facts: ElfFacts) -> Iterator[Finding]:
@@ -68,17 +68,27 @@ def _dead(binary: Binary, image: Image, facts: ElfFacts) -> Iterator[Finding]:
         yield _finding(Where(binary.member, image.arch, "DT_RPATH", None, facts.rpath, label=label))
 
 
-def _repeated(binary: Binary, image: Image, facts: ElfFacts) -> Iterator[Finding]:
-    kind, whole = ("DT_RUNPATH", facts.runpath) if facts.runpath is not None else ("DT_RPATH", facts.rpath)
+def _repeated(survey: Survey, binary: Binary, image: Image, fine: Sequence[Element]) -> Iterator[Finding]:
+    texts = {element.path.text for element in fine}
     seen: set[str] = set()
-    for position, text in enumerate((whole or "").split(":")):
-        if text and text.rstrip("/") in seen:
-            yield _finding(Where(binary.member, image.arch, kind, position, text, label="stands there already"))
-        seen.add(text.rstrip("/"))
+    for element in in_use(survey, binary, image):
+        text = element.path.text.rstrip("/")
+        if text in seen and element.path.text in texts:
+            yield _finding(element.where("stands there already"))
+        seen.add(text)
+
+
+def _unused(fine: Sequence[Element], folders: Set[str] | None) -> Iterator[Finding]:
+    told: set[str] = set()
+    for element in fine:
+        text = element.path.text.rstrip("/")
+        if folders is not None and text not in told and _is_judged(element) and not any(_below(one, element.target) for one in folders):
+            yield _finding(element.where("no need is met there"))
+        told.add(text)
 
 
 def _is_judged(element: Element) -> bool:
-    return bool(element.target) and element.image.format == Format.ELF and not element.image.symbols.mentions(b"dlopen")
+    return bool(element.target) and not element.image.symbols.mentions(b"dlopen")
 
 
 def _used(survey: Survey) -> dict[tuple[str, str], set[str]]:

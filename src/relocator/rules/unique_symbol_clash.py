@@ -45,7 +45,8 @@ from typing import NamedTuple
 
 from relocator.bindings.suspects import more, text
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
-from relocator.model import Binary, Export, Format, Role, Survey
+from relocator.model import Binary, Format, Role, Survey
+from relocator.symbols import Export
 
 _STD = (b"_ZNSt", b"_ZSt", b"_ZZNSt", b"_ZZNKSt", b"_ZGVNSt", b"_ZGVZNSt", b"_ZNSs", b"_ZNSb", b"_ZTISt", b"_ZTINSt")
 

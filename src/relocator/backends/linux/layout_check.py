@@ -158,7 +158,7 @@ def _sections(draft: Draft) -> Iterator[str]:
     own = draft.file.last(PT_DYNAMIC)
     for index, section in enumerate(draft.sections):
         tag = _TAG_OF.get(section.type)
-        if tag is not None and section.allocated and section.size and values.get(tag) != section.addr:
+        if tag is not None and section.allocated and section.size and values.get(tag, section.addr) != section.addr:
             yield f"section {index}: not at the address that tag {tag:#x} gives"
         if section.type == SHT_DYNAMIC and own and (section.addr, section.offset) != (own.vaddr, own.offset):
             yield f"section {index}: not where PT_DYNAMIC is"

@@ -45,8 +45,9 @@ from relocator.backends.linux.notes import Notes, read_notes
 from relocator.backends.linux.symbols import read_symbols
 from relocator.buffer import Buffer, c_string, cut, text
 from relocator.errors import UnreadableBinary
-from relocator.model import Format, Image, Needed, NoSymbols, SearchPath
+from relocator.model import Format, Image, Needed, SearchPath
 from relocator.native import ElfFacts, Segment
+from relocator.symbols import NoSymbols
 
 _ARCHES = {
     2: {(32, True): "sparc"},

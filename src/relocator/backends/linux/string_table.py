@@ -6,6 +6,8 @@ it. What was once added behind the end is found again by a mark, so that later e
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from relocator.buffer import c_string
+
 MARK = b"relocator's strings:\0"
 """No symbol refers to what lies behind it: only the dynamic section and the version tables do."""
 
@@ -28,6 +30,8 @@ class StringTable:
 
     def place(self, wanted: Sequence[tuple[bytes, Sequence[int], str]], kept: Iterable[int]) -> dict[bytes, int]:
         """Return the offset for each string; each comes with the offsets of the strings that it replaces, and the reason.
+
+        Raises UnreadableBinary when a string that stays in use, and has to be written anew, lies outside the table.
 
         `kept` are the offsets that stay in use, those that symbols use apart.
         """
@@ -94,7 +98,7 @@ class StringTable:
         return found
 
     def _string(self, place: int) -> bytes:
-        return bytes(self.raw[place : self.raw.index(b"\0", place) + 1])
+        return c_string(self.raw, place, "DT_STRTAB") + b"\0"
 
 
 def _gap(pieces: dict[int, bytes], start: int, size: int) -> int:

@@ -7,8 +7,6 @@ Specification: System V gABI, chapters 4 ("Symbol Table") and 5 ("Hash Table"); 
 """
 
 import struct
-import sys
-from array import array
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -26,7 +24,7 @@ from relocator.backends.linux.dynamic import (
 from relocator.backends.linux.headers import ElfFile
 from relocator.backends.linux.relocations import read_used
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, NoSymbols, References, SymbolTable
+from relocator.symbols import Export, Import, NoSymbols, References, SymbolTable
 
 _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 1, 2, 10
 _STRONG = (_STB_GLOBAL, _STB_GNU_UNIQUE)
@@ -94,29 +92,15 @@ class ElfSymbols:
 
     def references(self) -> References:
         """Return the strong undefined symbols that a relocation refers to."""
-        return self._sourced([(name, number) for name, info, _, section, number in self._used() if not section and info >> 4 in _STRONG])
+        return self._sourced([(row[0], number) for row, number in self._used() if not row[3] and row[1] >> 4 in _STRONG])
 
     def preemptible(self) -> References:
         """Return the exports that a relocation of this file refers to: the loader looks them up like any other symbol."""
-        used = self._used()
-        return self._sourced(
-            [(name, number) for name, info, other, section, number in used if section and info >> 4 in _STRONG and not other & 3]
-        )
+        return self._sourced([(row[0], number) for row, number in self._used() if row[3] and row[1] >> 4 in _STRONG and not row[2] & 3])
 
-    def _used(self) -> Iterator[tuple[int, int, int, int, int]]:
-        """Yield name offset, info, other, shndx and DT_VERSYM entry of each symbol that a relocation refers to."""
-        size, info = (24, 4) if self.wide else (16, 12)
-        names, sections = self._names_and_sections()
-        rows = zip(names, self.table[info::size], self.table[info + 1 :: size], sections, self._numbers(len(names)), strict=True)
-        return compress(rows, self.used)
-
-    def _names_and_sections(self) -> tuple["array[int]", "array[int]"]:
-        """Return the columns st_name and st_shndx."""
-        words, halves = array("I", self.table), array("H", self.table)
-        if self.big_endian != (sys.byteorder == "big"):
-            words.byteswap()
-            halves.byteswap()
-        return (words[::6], halves[3::12]) if self.wide else (words[::4], halves[7::8])
+    def _used(self) -> Iterator[tuple[tuple[int, int, int, int], int]]:
+        """Yield the head and the DT_VERSYM entry of each symbol that a relocation refers to."""
+        return compress(zip(self._heads(), self._numbers(self._count()), strict=True), self.used)
 
     def _sourced(self, found: Sequence[tuple[int, int]]) -> References:
         """Return the symbols of which name offsets and DT_VERSYM entries are given, those without a name left out."""
@@ -134,9 +118,9 @@ class ElfSymbols:
     def defines(self, wanted: Container[bytes]) -> list[Export]:
         """Return those exports whose names are wanted; spells out the names of all, and makes objects of those alone."""
         find, strings = self.strings.find, self.strings
-        names, sections = self._names_and_sections()
-        defined = compress(enumerate(names), sections)
-        return self._picked([i for i, name in defined if strings[name : find(b"\0", name)] in wanted])
+        order = ">" if self.big_endian else "<"
+        rows = struct.iter_unpack(order + ("I2xH16x" if self.wide else "I10xH"), self.table)
+        return self._picked([i for i, (name, section) in enumerate(rows) if section and strings[name : find(b"\0", name)] in wanted])
 
     def unique(self) -> list[Export]:
         """Return the exports that are STB_GNU_UNIQUE."""

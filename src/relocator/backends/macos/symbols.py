@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from relocator.backends.macos.commands import MH_TWOLEVEL, Commands, Header, Region, Slice
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, NeedKind, References
+from relocator.model import NeedKind
+from relocator.symbols import Export, Import, References
 
 _SPECIAL = {0: "<self>", -1: "<main>", -2: "<flat>", -3: "<weak>"}
 _UNKNOWN = -100  # an undefined name whose ordinal counts no library; dyld never looks at it

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from relocator.backends.windows.layout import BOUND_IMPORTS, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout
 from relocator.buffer import cut, text
 from relocator.errors import UnreadableBinary
-from relocator.model import Export, Import, Needed, NeedKind, References
+from relocator.model import Needed, NeedKind
+from relocator.symbols import Export, Import, References
 
 _DESCRIPTOR = struct.Struct("<5I")
 _DELAY_DESCRIPTOR = struct.Struct("<8I")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from relocator.demands import MET, version_key
 from relocator.facts import Profile
 from relocator.findings import Failure
-from relocator.model import Binary, How, Image, NeedKind, Resolution
+from relocator.model import PYTHON_OWNER, Binary, How, Image, NeedKind, Resolution
 from relocator.paint import API_SETS, View, counted, printable, short_path, short_text, shortened
 from relocator.particulars import particulars
 from relocator.tags import Blocker, platform_names
@@ -54,7 +54,8 @@ def _tags(profile: Profile, view: View) -> list[str]:
     facts, computed = profile.container, profile.computed
     lines = [f"  {printable(facts.origin)}"] if facts.origin else []
     if facts.kind == "environment":
-        lines.append(f"  {counted(len(facts.distributions), 'distribution')}, {_with_binaries(profile)} of them with binaries")
+        packages = [distribution for distribution in facts.distributions if distribution.name != PYTHON_OWNER]
+        lines.append(f"  {counted(len(packages), 'distribution')}, {_with_binaries(profile)} of them with binaries")
     if profile.target.tag:
         own = set(profile.target.tag.split(".")) <= set(platform_names(facts.tags or facts.declared_tags or ()))
         word = "tagged" if own else "judged for"
