@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64" or sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="asks glibc on x86_64"
 )
 
-LINE = re.compile(r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol `([^']+)'(?: \[(\S+)\])?")
+LINE = re.compile(r"binding file (.+) \[0\] to (.+) \[0\]: normal symbol `([^']+)'(?: \[(\S+)\])?")
 Bindings = dict[tuple[str, str, str], str]
 """(file, symbol, version) -> file, all real paths."""
 

@@ -383,8 +383,11 @@ def test_real_wheels_load_after_their_libraries_were_renamed(corpus: Path, unico
     wheels: dict[str, dict[str, bytes]] = {}
     for wheel, member, data in binaries(corpus):
         wheels.setdefault(wheel, {})[f"/site/{member}"] = data
+    bundling = [files for files in wheels.values() if any("/.dylibs/" in path for path in files)]
+    if not bundling:
+        pytest.skip("no wheel of the corpus bundles a dylib")
     loaded = missed = 0
-    for files in wheels.values():
+    for files in bundling:
         new = with_libraries_renamed(files)
         alone = {path: data for path, data in new.items() if "/.dylibs/" not in path}
         for (path, data), now in zip(files.items(), new, strict=True):
