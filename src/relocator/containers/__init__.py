@@ -7,12 +7,9 @@ from contextlib import ExitStack
 
 from relocator.containers.directory import File, Folder
 from relocator.containers.entry import MAX_SIZE, Container, Entry
-from relocator.containers.environment import Environment
 from relocator.containers.wheel import SITE, Wheel
-from relocator.containers.wheel_set import WheelSet
 from relocator.errors import ContainerError
 from relocator.files import FileBuffer
-from relocator.layouts import is_environment, layout_of
 from relocator.model import Interpreter
 
 __all__ = ["MAX_SIZE", "Container", "Entry", "open_container", "open_environment", "open_wheels"]
@@ -60,7 +57,7 @@ def open_container(path: str, *, max_size: int = MAX_SIZE) -> Container:
     try:
         status = os.stat(path)  # noqa: PTH116 - a plain str, since a path type would drop a trailing slash
         if stat.S_ISDIR(status.st_mode):
-            return Environment(path, layout_of(path)) if is_environment(path) else Folder(path)
+            return _environment(path) or Folder(path)
         _require_file(status)
         return _open_file(path, max_size)
     except FileNotFoundError as error:
@@ -77,6 +74,9 @@ def open_environment(path: str, *, hashes: bool = False, reason: str = "") -> Co
     `hashes` has the files compared with what their records say; `reason` is why this environment was chosen, for people. Raises
     ContainerError when there is none, or it must not be read.
     """
+    from relocator.containers.environment import Environment  # noqa: PLC0415  (start-up time, here and below)
+    from relocator.layouts import layout_of  # noqa: PLC0415
+
     try:
         return Environment(path, layout_of(path), hashes=hashes, reason=reason)
     except PermissionError as error:
@@ -90,6 +90,8 @@ def open_wheels(subject: str, paths: Sequence[str], *, tag: str, interpreter: In
 
     Raises ContainerError, naming the wheel, when one cannot be opened or is none.
     """
+    from relocator.containers.wheel_set import WheelSet  # noqa: PLC0415
+
     with ExitStack() as opened:
         wheels: list[Container] = []
         for path in paths:
@@ -103,6 +105,12 @@ def open_wheels(subject: str, paths: Sequence[str], *, tag: str, interpreter: In
                 raise ContainerError(f"cannot be laid out: {path} is no wheel", "name wheels only")
         opened.pop_all()
     return WheelSet(subject, wheels, tag=tag, site=SITE, interpreter=interpreter)
+
+
+def _environment(path: str) -> Container | None:
+    from relocator.layouts import is_environment  # noqa: PLC0415
+
+    return open_environment(path) if is_environment(path) else None
 
 
 def _require_file(status: os.stat_result) -> None:

@@ -381,7 +381,7 @@ class Environment:
     def _names(self, folder: str) -> list[str]:
         try:
             return sorted(os.listdir(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ValueError: pyvenv.cfg names a home with a NUL, which no folder bears
             return []
         except OSError as error:
             self._unreadable(folder, error)
