@@ -543,3 +543,16 @@ def test_hostile_arguments_are_shown_harmless(run: Run) -> None:
     results: Sequence[Result] = [run(HOSTILE), run("audit", HOSTILE), run("explain", HOSTILE), run("audit", "x", "--target", HOSTILE)]
     results = [*results, run("audit", "--format", HOSTILE, "x"), run(f"--{HOSTILE}"), run("audit", "--max-size", HOSTILE, "x")]
     assert all("\x1b" not in result.out + result.err for result in results)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the directory that a process is in")
+@pytest.mark.parametrize("arguments", [["env"], ["audit", "--output", "found.txt", "CLEAN"]])
+def test_a_current_directory_that_is_gone_is_told_and_no_fault_of_ours(tmp_path: Path, clean: Path, arguments: list[str]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os, sys; from relocator.cli import main; os.rmdir(os.getcwd()); sys.exit(main(sys.argv[1:]))"
+    call = [sys.executable, "-c", code, *(str(clean) if word == "CLEAN" else word for word in arguments)]
+    result = subprocess.run(call, cwd=gone, capture_output=True, check=False, timeout=60)
+    assert result.returncode == 3
+    assert b"the current directory does not exist any more" in result.stderr
+    assert b"bug" not in result.stderr

@@ -7,7 +7,7 @@ from linked import answer, installed, lib, linked, load_of, module, outside
 from relocator.audit import run_rules
 from relocator.backends.windows.promises import promises as windows
 from relocator.findings import Certainty, Finding, Severity
-from relocator.model import Binary, Format, Hint, How, Needed, NeedKind, Role, Survey, Unreadable
+from relocator.model import Binary, Format, Hint, How, Image, Needed, NeedKind, Role, Survey, Unreadable
 from relocator.places import unmet
 from relocator.rules import unreadable_binary
 from relocator.rules.missing_library import RULE, check
@@ -183,3 +183,18 @@ def test_a_damaged_library_is_left_to_unreadable_binary() -> None:
     assert list(unmet(found))
     assert list(check(found)) == []
     assert [finding.rule for finding in run_rules(found, [RULE, unreadable_binary.RULE]).findings] == ["unreadable-binary"]
+
+
+def test_a_package_of_many_files_is_searched_by_name_and_not_file_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Binary] = []
+    image = Binary.image
+
+    def counting(self: Binary, arch: str) -> Image | None:
+        asked.append(self)
+        return image(self, arch)
+
+    monkeypatch.setattr(Binary, "image", counting)
+    number = 50
+    found = list(check(linked(*(binary(f"demo/m{i}.so", elf("libfoo.so.3"), extension=f"demo.m{i}") for i in range(number)))))
+    assert len(found) == number
+    assert len(asked) < number * 10  # some for each file, not one for each pair

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from relocator import __version__
-from relocator.errors import RelocatorError
+from relocator.errors import ContainerError, RelocatorError
 
 COMMANDS = {
     "audit": "Find what is missing, conflicting or unsafe in wheels, folders and files.",
@@ -133,11 +133,23 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         return 0  # nothing of ours exits by itself: it is click's answer to a reader that went away while it wrote help
     except Exception as error:  # the edge: whatever else comes up is our bug, and its reader is no programmer
+        if isinstance(error, FileNotFoundError) and _is_homeless():
+            click.echo("error: the current directory does not exist any more\n  = help: change to one that does: `cd /`", err=True)
+            return ContainerError.exit_code
         from relocator.cli.mishap import CODE, told  # noqa: PLC0415  (start-up time)
 
         click.echo(told(error, arguments), err=True)
         return CODE
     return result if isinstance(result, int) else 0
+
+
+def _is_homeless() -> bool:
+    """Tell whether somebody has removed the directory that we were started in: no relative path leads anywhere then."""
+    try:
+        os.getcwd()  # noqa: PTH109  (start-up time)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _tolerate_any_encoding() -> None:

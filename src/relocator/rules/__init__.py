@@ -220,7 +220,7 @@ def named(name: str) -> Rule:
             return rule
     from difflib import get_close_matches  # noqa: PLC0415  only for a slip of the hand
 
-    near = get_close_matches(name, [rule.name for rule in RULES], 1)
+    near = get_close_matches(name.lower(), [rule.name for rule in RULES], 1)
     raise UsageError(f"there is no rule {name!r}", f"did you mean {near[0]!r}?" if near else "`relocate rules` lists them")
 
 

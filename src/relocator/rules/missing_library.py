@@ -74,10 +74,11 @@ from relocator.requires import provides
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each need that nothing meets."""
     damaged = {file.path for file in survey.unreadable}
+    bearers = _bearers(survey)
     for resolution in unmet(survey):
         if any(tried.place in damaged for tried in resolution.tried):
             continue  # unreadable-binary tells of it
-        present = _present(survey, resolution)
+        present = _present(survey, resolution, bearers)
         installed = survey.container.kind == "environment"
         message = f"needs a library that is neither in the package nor promised by {survey.target.tag}"
         if installed:
@@ -96,18 +97,23 @@ def check(survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _present(survey: Survey, resolution: Resolution) -> list[Binary]:
+def _bearers(survey: Survey) -> dict[tuple[str, str], list[Binary]]:
+    """Return the package's own libraries by architecture and each name that a need may call them by; built once, as needs may be many."""
+    found: dict[tuple[str, str], list[Binary]] = {}
+    for binary in survey.binaries:
+        leaf = binary.path.rpartition("/")[2]
+        for image in binary.images if binary.owner else ():
+            names = {leaf.casefold()} if survey.target.os == "windows" else {leaf, (image.identity or "").rpartition("/")[2]}
+            for name in names if binary.image(image.arch) is image and image.kind == "library" else ():
+                found.setdefault((image.arch, name), []).append(binary)
+    return found
+
+
+def _present(survey: Survey, resolution: Resolution, bearers: dict[tuple[str, str], list[Binary]]) -> list[Binary]:
     """Return the package's own files that bear the name in question."""
     name = resolution.needed.name.rpartition("/")[2]
-    fold = survey.target.os == "windows"
-    found = []
-    for binary in survey.binaries:
-        image = binary.image(resolution.arch)
-        if binary.owner and image and image.kind == "library" and binary.path != resolution.importer:
-            leaf = binary.path.rpartition("/")[2]
-            if name.casefold() == leaf.casefold() if fold else name in (leaf, (image.identity or "").rpartition("/")[2]):
-                found.append(binary)
-    return found
+    name = name.casefold() if survey.target.os == "windows" else name
+    return [binary for binary in bearers.get((resolution.arch, name), ()) if binary.path != resolution.importer]
 
 
 def _certainty(survey: Survey, resolution: Resolution) -> Certainty:
