@@ -27,8 +27,8 @@ from relocator.plans import (
     SetSearchPaths,
     apply_patches,
 )
-from relocator.projection import Change, changes, edited, loader_view
-from relocator.symbols import Export, Import, References
+from relocator.projection import Change, RenamedSymbols, changes, edited, loader_view
+from relocator.symbols import Export, Import, NoSymbols, References
 
 
 def needs(image: Image) -> list[str]:
@@ -99,6 +99,18 @@ def test_symbols_of_a_renamed_library_name_it_and_those_of_a_removed_one_ask_for
     assert image.symbols.references() == References((b"f", b"g", b"h"), (0, 1, 2), ((b"A_1", "x"), (b"", ""), (b"", "")))
     assert image.symbols.exports() == (Export(b"e"),)
     assert edited(b.elf("a", table=table), [SetIdentity("x")]).symbols is table
+
+
+class _Copying(NoSymbols):
+    """The table of a program that copied a variable out of library "a"."""
+
+    def preemptible(self) -> References:
+        return References((b"stderr", b"own"), (0, 1), ((b"A_1", "a"), (b"", "")))
+
+
+def test_what_a_program_copied_out_of_a_renamed_library_names_it() -> None:
+    image = edited(b.elf("a", versions=(VersionNeed("a", "A_1"),), table=_Copying()), [ReplaceNeeded("a", "x")])
+    assert image.symbols.preemptible() == References((b"stderr", b"own"), (0, 1), ((b"A_1", "x"), (b"", "")))
 
 
 @pytest.mark.parametrize(("flags", "wanted", "expected"), [(6, True, 7), (7, False, 6), (None, True, 7), (None, False, 6), (4, True, 5)])
@@ -259,3 +271,15 @@ def test_the_projection_is_what_is_read_after_the_edit(path: Path) -> None:
         assert list(map(loader_view, new)) == list(map(loader_view, plan.after)), name
         done += 1
     assert done
+
+
+def test_a_programs_copy_of_a_variable_has_its_version_from_the_renamed_library() -> None:
+    class Copied(NoSymbols):
+        def preemptible(self) -> References:
+            return References((b"_ZSt4cout",), (0,), ((b"GLIBCXX_3.4", "libstdc++.so.6"),))
+
+    def sources(new: str | None) -> tuple[tuple[bytes, str], ...]:
+        return RenamedSymbols(Copied(), (("libstdc++.so.6", new),)).preemptible().sources
+
+    assert sources("libx.so") == ((b"GLIBCXX_3.4", "libx.so"),)
+    assert sources(None) == ((b"", ""),)

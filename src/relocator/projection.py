@@ -406,8 +406,9 @@ class RenamedSymbols:
         return list(map(self._export, self.table.defines(wanted)))
 
     def preemptible(self) -> References:
-        """Ask the table."""
-        return self.table.preemptible()
+        """Return the table's, the sources renamed: what a program copied out of a library has the library's version."""
+        found, new = self.table.preemptible(), dict(self.renames)
+        return found._replace(sources=tuple(self._source(version, library, new) for version, library in found.sources))
 
     def unique(self) -> list[Export]:
         """Ask the table."""
