@@ -1,8 +1,9 @@
-"""Measures `relocate audit` beside the other tools and the bare floor: `python scripts/benchmark.py`.
+"""Measures `relocate audit` beside the other tools and the bare floor, and `relocate env`: `python scripts/benchmark.py`.
 
 Every tool gets an environment of its own and every wheel is downloaded once, both kept below --work. The commands of one wheel take turns,
 so that other work on the machine meets all of them; the table gives medians of CPU seconds (user and system, children included), the
-highest peak memory, and how many times more CPU than ours each other tool takes.
+highest peak memory, and how many times more CPU than ours each other tool takes. No other tool looks at a whole environment: the one that
+is measured is --env, or a data-science environment that pip makes once.
 """
 
 import argparse
@@ -48,6 +49,13 @@ WHEELS = (
 )
 
 
+ENVIRONMENT = (
+    *("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "pyarrow", "h5py", "pillow", "matplotlib", "lxml"),
+    *("shapely", "cryptography"),
+)
+"""What the environment that is made holds; PyTorch only where --torch names a wheel, since the index's brings gigabytes of CUDA."""
+
+
 class Run(NamedTuple):
     """One process: CPU seconds with its children, peak memory in MiB, exit status."""
 
@@ -63,6 +71,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: %(default)s)")
     parser.add_argument("--only", default="", help="take only wheels whose file name contains this")
     parser.add_argument("--edit", action="store_true", help="measure edits of single binaries instead, see edit_benchmark.py")
+    parser.add_argument("--env", type=Path, help="measure this environment, instead of making one")
+    parser.add_argument("--no-env", action="store_true", help="measure no environment")
+    parser.add_argument("--torch", type=Path, help="a wheel of PyTorch for the environment that is made")
     parser.add_argument("--no-peers", action="store_true", help="measure ourselves and the floor only")
     options = parser.parse_args()
     if options.edit:
@@ -77,7 +88,20 @@ def main() -> int:
             commands = commands_for(wheel, path, options.work, () if options.no_peers else wheel.peers)
             for row in measured(path, commands, options.runs):
                 print(row, flush=True)
+    if not options.no_env:
+        prefix = options.env or environment(options.work / "environment", options.torch)
+        relocate = options.work / "relocator" / "bin" / "relocate"
+        for row in measured(prefix, {"relocate env": [str(relocate), "env", "--fail-on", "never", str(prefix)]}, options.runs):
+            print(row, flush=True)
     return 0
+
+
+def environment(folder: Path, torch: Path | None) -> Path:
+    """Make the environment that is measured, unless it is there."""
+    packages = [*ENVIRONMENT, *([str(torch)] if torch else [])]
+    if not folder.exists():
+        install(folder, ("--only-binary=:all:", *packages))
+    return folder
 
 
 def measure_edits(work: Path) -> int:
@@ -128,14 +152,14 @@ def commands_for(wheel: Wheel, path: Path, work: Path, peers: Iterable[str]) -> 
 
 
 def measured(path: Path, commands: dict[str, list[str]], runs: int) -> Iterable[str]:
-    """Run the commands in turns and yield one row of the table each."""
+    """Run the commands, ours first, in turns and yield one row of the table each."""
     results: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(runs):
         for name, command in commands.items():
             if turn < 2 or results[name][0].cpu < 10:  # twice is enough for what takes long
                 results[name].append(run(command))
     cpu = {name: statistics.median(item.cpu for item in found) for name, found in results.items()}
-    ours = cpu["relocate audit"]
+    ours = cpu[next(iter(commands))]
     for name, found in results.items():
         peak = max(item.peak for item in found)
         yield f"| {path.name} | {name} | {cpu[name]:.2f} | {cpu[name] / ours:.1f} | {peak:.0f} | {found[-1].status} |"

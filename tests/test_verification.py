@@ -1,6 +1,7 @@
 """The checks before a file is sealed: each finds what it is there for."""
 
 import dataclasses
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from conftest import FIXTURES
 from relocator import verification
 from relocator.backends import backend_for
-from relocator.editing import FilePlan, Wish, plan_file
+from relocator.editing import AddPath, FilePlan, Wish, plan_file
 from relocator.errors import InternalError
 from relocator.model import Format
 from relocator.native import ElfFacts
-from relocator.plans import EditRefused, Move, Patch, Patchset, ReplaceNeeded, SetIdentity, SetSearchPaths, apply_patches
+from relocator.plans import AddNeeded, EditRefused, Move, Patch, Patchset, ReplaceNeeded, SetIdentity, SetSearchPaths, apply_patches
 from relocator.verification import Level, verify
 
 FILES: dict[Format, tuple[str, list[Wish], str]] = {
@@ -94,6 +95,43 @@ def test_what_was_unsound_before_is_refused_and_no_bug_of_ours(monkeypatch: pyte
     monkeypatch.setattr(verification, "_second_reader", lambda _: _Reader(("needed: 1, second reading 2",), (), new))
     with pytest.raises(EditRefused, match=r"unsound as it is \(sections overlap\)"):
         verify(plan.expected, old, new)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        ("elf/x86_64/pie", {0x26C: struct.pack("<2I", 4, 4)}, "the hash tables tell of 4"),
+        ("elf/x86_64/static_tls.so", {0x288: struct.pack("<2I", 7, 7)}, "the hash tables tell of 7"),
+    ],
+)
+def test_tables_that_contradict_one_another_are_refused_and_no_bug_of_ours(name: str, damage: dict[int, bytes], told: str) -> None:
+    data = bytearray((FIXTURES / "bin" / name).read_bytes())
+    for place, new in damage.items():
+        data[place : place + len(new)] = new
+    wishes: list[Wish] = [ReplaceNeeded("liba.so", "lib" + "long" * 20 + ".so")] if name.endswith("pie") else [AddNeeded("libadded.so.1")]
+    plan = plan_file(name, memoryview(bytes(data)), wishes)
+    new_file = bytes(apply_patches(bytes(data), plan.patchset))
+    with pytest.raises(EditRefused, match=f"unsound as it is.*{told}"):
+        verify(plan.expected, bytes(data), new_file)
+
+
+def test_a_string_section_that_is_not_marked_as_loaded_is_kept_true_all_the_same() -> None:
+    data = bytearray((FIXTURES / "bin/elf/x86_64/now.so").read_bytes())
+    headers = struct.unpack_from("<Q", data, 40)[0]
+    assert struct.unpack_from("<2Q", data, headers + 4 * 64 + 8) == (2, 0x270)  # .dynstr: SHF_ALLOC
+    data[headers + 4 * 64 + 8 : headers + 4 * 64 + 16] = bytes(8)
+    assert any("SHF_ALLOC" in line for line in backend_for(Format.ELF).check_layout(bytes(data)))
+    plan = plan_file("now.so", memoryview(bytes(data)), [AddNeeded("lib" + "long" * 20 + ".so")])
+    verify(plan.expected, bytes(data), bytes(apply_patches(bytes(data), plan.patchset)))
+
+
+def test_an_interpreter_section_that_is_not_marked_as_loaded_moves_along() -> None:
+    data = bytearray((FIXTURES / "bin/elf/x86_64/no_pie").read_bytes())
+    headers = struct.unpack_from("<Q", data, 40)[0]
+    data[headers + 64 + 8 : headers + 64 + 16] = bytes(8)
+    plan = plan_file("no_pie", memoryview(bytes(data)), [AddPath("$ORIGIN/../x")])
+    assert any("moved" in patch.reason for patch in plan.patchset.patches)
+    verify(plan.expected, bytes(data), bytes(apply_patches(bytes(data), plan.patchset)))
 
 
 class _Reader:

@@ -18,6 +18,7 @@ from relocator.model import Format, Image
 from relocator.native import ElfFacts
 from relocator.plans import EditRefused, Patchset
 from relocator.projection import loader_view
+from relocator.symbols import References
 
 _CHUNK = 1 << 20
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+")
@@ -158,12 +159,17 @@ def _check_symbols(planned: Sequence[Image], found: Sequence[Image]) -> None:
         ("imports", lambda image: Counter(image.symbols.imports())),  # added ones stand before delayed ones
         ("exports", lambda image: image.symbols.exports()),
         ("references", lambda image: Counter(image.symbols.references().names)),
-        ("preemptible symbols", lambda image: image.symbols.preemptible()),
+        ("preemptible symbols", lambda image: _sourced(image.symbols.preemptible())),
     )
     for image, other in zip(planned, found, strict=True):
         for name, ask in asks:
             if ask(image) != ask(other):
                 raise _disagreement(f"{image.arch}: the {name} are not those that were planned")
+
+
+def _sourced(found: References) -> Counter[tuple[bytes, tuple[bytes, str]]]:
+    """Return each name with its source, however the sources are numbered."""
+    return Counter((name, found.sources[key]) for name, key in zip(found.names, found.keys, strict=True))
 
 
 def _check_layout(binary_format: Format, old: bytes, new: bytes) -> None:

@@ -28,6 +28,7 @@ from relocator.backends.linux.dynamic import (
     DT_VERNEED,
     DT_VERSYM,
     TABLES,
+    Dynamic,
     read_dynamic,
 )
 from relocator.backends.linux.headers import (
@@ -56,6 +57,7 @@ from relocator.backends.linux.section_headers import (
     SHT_STRTAB,
     Section,
 )
+from relocator.backends.linux.symbols import count_symbols
 from relocator.buffer import Buffer
 from relocator.errors import UnreadableBinary
 
@@ -118,6 +120,8 @@ def _home(loads: Iterable[ProgramHeader], vaddr: int, size: int, in_file: bool =
 
 def _inside(draft: Draft) -> Iterator[str]:
     """Yield which program headers describe something that is not loaded where they say."""
+    if sum(program.type == PT_DYNAMIC for program in draft.programs) > 1:
+        yield "PT_DYNAMIC: there are several, and loaders differ in which they use"
     for program in draft.programs:
         name = _INSIDE.get(program.type)
         if name is None or not program.filesz:
@@ -160,12 +164,33 @@ def _sections(draft: Draft) -> Iterator[str]:
         tag = _TAG_OF.get(section.type)
         if tag is not None and section.allocated and section.size and values.get(tag, section.addr) != section.addr:
             yield f"section {index}: not at the address that tag {tag:#x} gives"
+        if not section.allocated and _is_dynamic(section, values):
+            yield f"section {index}: holds what the dynamic section refers to, and is not marked as loaded (SHF_ALLOC)"
         if section.type == SHT_DYNAMIC and own and (section.addr, section.offset) != (own.vaddr, own.offset):
             yield f"section {index}: not where PT_DYNAMIC is"
         if section.allocated and section.size and not section.flags & SHF_TLS:
             yield from _loaded(draft, index, section)
     yield from _strings_section(draft, values)
+    yield from _symbols_section(draft, dynamic)
     yield from _overlaps(draft)
+
+
+def _is_dynamic(section: Section, values: dict[int, int]) -> bool:
+    """Tell whether a section is the dynamic section, or one of the tables that it gives the address of."""
+    tag = DT_STRTAB if section.type == SHT_STRTAB else _TAG_OF.get(section.type)
+    return section.type == SHT_DYNAMIC or (tag is not None and bool(section.addr) and values.get(tag) == section.addr)
+
+
+def _symbols_section(draft: Draft, dynamic: Dynamic | None) -> Iterator[str]:
+    """Yield where the hash tables tell of more symbols than the section has."""
+    address = dynamic.values.get(DT_SYMTAB) if dynamic else None
+    for index, section in enumerate(draft.sections):
+        if dynamic is None or section.type != SHT_DYNSYM or section.addr != address or not section.size:
+            continue
+        known = section.size // draft.file.shape.symbol_size
+        count = count_symbols(draft.file, dynamic, known)
+        if count > known:
+            yield f"section {index}: has {known} symbols, though the hash tables tell of {count}"
 
 
 def _loaded(draft: Draft, index: int, section: Section) -> Iterator[str]:

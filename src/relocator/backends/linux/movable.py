@@ -117,12 +117,13 @@ def _may_move(draft: Draft, section: Section) -> bool:
 def move_run(draft: Draft, run: Run, offset: int, vaddr: int) -> None:
     """Copy the run to its new place and let everything that refers to it follow."""
     size, by_offset, by_vaddr = run.end - run.start, offset - run.start, vaddr - run.vaddr
-    moved = [i for i, s in enumerate(draft.sections) if s.allocated and s.in_file and run.start <= s.offset < run.end]
+    moved = [i for i, s in enumerate(draft.sections) if s.in_file and run.start <= s.offset < run.end]
     _move_symbols(draft, frozenset(moved), by_vaddr)
     draft.put(offset, draft.take(run.start, run.end), "tables moved from behind the program headers")
     for index in moved:
         section = draft.sections[index]
-        draft.sections[index] = section._replace(addr=section.addr + by_vaddr, offset=section.offset + by_offset)
+        addr = section.addr + by_vaddr if section.allocated else section.addr
+        draft.sections[index] = section._replace(addr=addr, offset=section.offset + by_offset)
     for index, program in enumerate(draft.programs):
         if program.type not in (PT_LOAD, PT_PHDR) and program.filesz and run.start <= program.offset < run.end:
             draft.programs[index] = program._replace(

@@ -70,8 +70,8 @@ class DynamicRewrite:
         draft.entries = list(self._old)
 
     def _section(self, kind: int, address: int | None) -> int:
-        """Return the index of the loaded section of a type at an address; -1 when there is none."""
-        found = (i for i, s in enumerate(self._draft.sections) if s.type == kind and s.addr == address and s.allocated)
+        """Return the index of the section of a type that is loaded at an address; -1 when there is none."""
+        found = (i for i, s in enumerate(self._draft.sections) if s.type == kind and s.addr == address and (s.allocated or address))
         return next(found, -1)
 
     # ------------------------------------------------------------ what is wanted

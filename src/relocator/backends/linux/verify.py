@@ -87,9 +87,12 @@ def deep_differences(old: bytes, new: bytes, images: Sequence[Image]) -> tuple[s
     after = _lief_binary(new)
     if after is None:
         return ("LIEF cannot read the new file",)
-    with warnings.catch_warnings(action="ignore"):
-        found = list(_contradictions(images[0], _lief_reading(after)))
-        found += [f"{name}: differ from the original's" for name, ask in _LIEF_TABLES if ask(before) != ask(after)]
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = list(_contradictions(images[0], _lief_reading(after)))
+            found += [f"{name}: differ from the original's" for name, ask in _LIEF_TABLES if ask(before) != ask(after)]
+    except UnicodeDecodeError:
+        return ("LIEF cannot read names that are no UTF-8",)
     return tuple(found)
 
 
@@ -241,15 +244,18 @@ def _lief_binary(data: bytes) -> Any:
     except ImportError:
         return None
     lief.logging.disable()
-    return lief.ELF.parse(list(data))
+    return lief.ELF.parse(io.BytesIO(data))
 
 
 def _by_lief(data: bytes) -> Reading | None:
     binary = _lief_binary(data)
     if binary is None:
         return None
-    with warnings.catch_warnings(action="ignore"):  # it warns of numbers that it has no name for
-        return _lief_reading(binary)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it warns of numbers that it has no name for
+            return _lief_reading(binary)
+    except UnicodeDecodeError:  # from names that are no UTF-8
+        return None
 
 
 def _lief_reading(binary: Any) -> Reading:

@@ -3,6 +3,7 @@
 Only for tests and for what was rewritten; heavy, and the one place of this backend that touches the disk (macholib opens files by name).
 """
 
+import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -129,7 +130,7 @@ def _lief_slices(data: bytes) -> Any:
         import lief  # noqa: PLC0415  half a second, and an extra
     except ImportError:
         return None
-    return lief.MachO.parse(list(data))
+    return lief.MachO.parse(io.BytesIO(data))
 
 
 def _by_lief(data: bytes) -> tuple[Reading, ...] | None:

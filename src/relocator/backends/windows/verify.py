@@ -4,6 +4,7 @@ Only for tests and for what was rewritten; heavy. pefile stops at 8,192 imports 
 the names of libraries alone.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -142,7 +143,7 @@ def _lief_file(data: bytes) -> Any:
         import lief  # noqa: PLC0415  half a second, and an extra
     except ImportError:
         return None
-    return lief.PE.parse(list(data))
+    return lief.PE.parse(io.BytesIO(data))
 
 
 def _by_lief(data: bytes) -> Reading | None:
