@@ -4,6 +4,8 @@ They are made once in the folder that --environments names, without dependencies
 linked but the one file that it goes without.
 """
 
+import contextlib
+import dataclasses
 import functools
 import os
 import platform
@@ -11,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +26,8 @@ from relocator.audit import run_rules
 from relocator.bindings import PLATFORM, PYTHON, UNDECIDED, bound
 from relocator.containers import open_environment
 from relocator.findings import Certainty, Finding, Severity
-from relocator.model import PYTHON_OWNER, Load, Role, Survey
+from relocator.meeting import instance
+from relocator.model import Load, Role, Survey
 from relocator.processes import Surroundings
 from relocator.rules import RULES
 from relocator.survey import take_surveys
@@ -32,11 +36,13 @@ on_glibc = pytest.mark.skipif(
     platform.machine() != "x86_64" or sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="asks glibc on x86_64"
 )
 NUMPY, SCIPY = "numpy==2.4.6", "scipy==1.17.1"
-LEARN = (NUMPY, SCIPY, "scikit-learn==1.9.1", "joblib==1.6.0", "threadpoolctl==3.8.0", "narwhals==2.29.0")
+LEARN = (NUMPY, SCIPY, "scikit-learn==1.9.1", "joblib==1.6.0", "cloudpickle==3.1.3", "threadpoolctl==3.8.0", "narwhals==2.29.0")
 OPENCV = "opencv-python-headless==5.0.0.93"
 TORCH = "torch-2.13.0*-cp{0}{1}-cp{0}{1}-*linux*_x86_64.whl"
-TORCHS = ("filelock==4.3.1", "fsspec==2026.9.0", "jinja2==3.1.6", "markupsafe==3.0.4", "mpmath==1.3.0", "networkx==3.6.1")
-TORCHS += ("sympy==1.14.0", "typing_extensions==4.16.0")
+TORCHS = (
+    *("filelock==4.3.1", "fsspec==2026.9.0", "jinja2==3.1.6", "markupsafe==3.0.4", "mpmath==1.3.0", "networkx==3.6.1"),
+    *("sympy==1.14.0", "typing_extensions==4.16.0"),
+)
 HDF5 = (NUMPY, "h5py==3.16.0", "tables==3.11.1", "blosc2==4.14.1", "numexpr==2.14.2", "packaging==26.4", "py-cpuinfo==9.0.0")
 PANDAS = ("pandas==2.1.4", "python-dateutil==2.9.0.post0", "pytz==2025.2", "tzdata==2025.2", "six==1.17.0")
 WINDOWS = ("win_amd64",)
@@ -61,6 +67,29 @@ BINDING = re.compile(r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol `(
 
 def installed(folder: Path, requirements: Sequence[str], *options: str, python: Path | None = None) -> Path:
     """Let pip install exactly these, unless it was done before; skip the test where there is no wheel for this Python."""
+    with alone(folder):
+        return _installed(folder, requirements, options, python)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one of the processes that run tests at a time make an environment; one that died does not hold up the others for ever."""
+    lock = folder.with_name(f"{folder.name}.lock")
+    while True:
+        with contextlib.suppress(FileExistsError):
+            lock.mkdir()
+            break
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > 600:
+                lock.rmdir()
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.rmdir()
+
+
+def _installed(folder: Path, requirements: Sequence[str], options: Sequence[str], python: Path | None) -> Path:
     done, wanted = folder / ".complete", "\n".join(requirements)
     if done.is_file() and done.read_text() == wanted:
         return folder
@@ -179,32 +208,55 @@ def mapped_modules(survey: Survey, mapped: Iterable[str]) -> list[Load]:
     return [load for load in survey.loads if load.root in modules]
 
 
+def known_as(survey: Survey, path: str) -> str:
+    """Return by what the loader knows a file: of two libraries with one soname it maps the one that is asked for first."""
+    binary = survey.binary_at(path)
+    return instance(binary, binary.images[0]) if binary else path
+
+
 def differing_files(survey: Survey, mapped: set[str]) -> tuple[set[str], set[str]]:
-    """Return what we say is there and is not; and what is there that no module brings and no Python source opens."""
+    """Return what we say is there and is not; and what is there that no module brings and no Python source opens, by a name that is
+    known before it runs.
+    """
     brought = {_real(path) for load in mapped_modules(survey, mapped) for path in load.order} | set(survey.global_scope)
+    present = {known_as(survey, path) for path in mapped}
     opened = {binary.path for binary in survey.binaries if binary.role == Role.IMPORTED and binary.owner}
     more = {_real(path) for load in survey.loads if load.root in opened & mapped for path in load.order}
-    return brought - mapped, mapped - brought - more
+    computing = {hint.member.partition("/")[0] for hint in survey.hints if hint.call == "cdll" and hint.argument is None}
+    unknown = {binary.path for binary in survey.binaries if binary.member.partition("/")[0] in computing and not binary.extension}
+    return {path for path in brought if known_as(survey, path) not in present}, mapped - brought - more - unknown
 
 
 def differing_bindings(survey: Survey, prefix: Path, seen: Seen, count: int) -> tuple[int, list[str]]:
-    """Return how many symbols of some packages' modules and their libraries were compared, and where we and glibc differ."""
+    """Return how many symbols of some packages' modules and their libraries were compared, and where we and glibc differ.
+
+    A library that several modules bring was bound when the first of them was imported: one of their loads has to agree in everything.
+    """
     loads = [load for load in mapped_modules(survey, seen.mapped) if load.root.startswith(f"{prefix}/")]
-    compared, wrong = 0, []
-    for load in loads[:: len(loads) // count or 1]:
-        for path in (path for path in load.order if path.startswith(f"{prefix}/")):
-            for one in bound(survey, load, path):
-                theirs = seen.bindings.get((path, one.name.decode(), one.version.decode()))
-                compared += theirs is not None
-                if one.provider:
-                    agreed = theirs == one.provider
-                elif one.answer in (PLATFORM, PYTHON):
-                    agreed = theirs is not None and not theirs.startswith(f"{prefix}/")
-                else:
-                    agreed = one.answer == UNDECIDED or theirs is None
-                if not agreed:
-                    wrong.append(f"{path} {one}: glibc says {theirs}")
+    brought = {path: [load for load in loads if path in load.order] for load in loads[:: len(loads) // count or 1] for path in load.order}
+    compared, wrong = 0, list[str]()
+    for path, some in brought.items():
+        if path.startswith(f"{prefix}/") and path in seen.mapped:
+            differing = [_differing(survey, prefix, seen, load, path) for load in some]
+            least: list[str] = min(differing, key=len)
+            wrong += least
+            compared += sum(1 for user, _, _ in seen.bindings if user == path)
     return compared, wrong
+
+
+def _differing(survey: Survey, prefix: Path, seen: Seen, load: Load, path: str) -> list[str]:
+    wrong = []
+    for one in bound(survey, load, path):
+        theirs = seen.bindings.get((path, one.name.decode(), one.version.decode()))
+        if one.provider:
+            agreed = theirs is not None and known_as(survey, theirs) == known_as(survey, one.provider)
+        elif one.answer in (PLATFORM, PYTHON):
+            agreed = theirs is not None and not theirs.startswith(f"{prefix}/")
+        else:
+            agreed = one.answer == UNDECIDED or theirs is None
+        if not agreed:
+            wrong.append(f"{path} {one}: glibc says {theirs}")
+    return wrong
 
 
 def agrees(prefix: Path, traces: Path, *modules: str) -> None:
@@ -258,8 +310,11 @@ def test_a_crowded_process_holds_the_openmp_runtimes_that_are_told(crowd: Path, 
 @on_glibc
 def test_without_its_openmp_runtime_a_module_lacks_a_library(crowd: Path, without: Callable[[Path, str], Path]) -> None:
     copy = without(crowd, "scikit_learn.libs/libgomp-*.so*")
-    assert any(top == "sklearn" and name.startswith("libgomp-") for top, name in missing(copy))
-    assert "duplicate-openmp" in rules(crowd)
+    # XGBoost's wheel brings the very same file: imported first, it helps out
+    rule = "missing-library" if crowd.name.startswith("torch") else "order-dependent-load"
+    for folder, found in ((crowd, False), (copy, True)):
+        lacking = [f for f in findings_of(folder) if f.rule == rule and f.primary.member.startswith("sklearn/")]
+        assert any("libgomp-" in f.primary.value for f in lacking) == found
 
 
 # ---- the same exports
@@ -273,6 +328,15 @@ def test_two_packages_with_one_library_each_are_no_conflict(environments: Path) 
 @on_glibc
 def test_each_of_two_hdf5_copies_binds_to_itself(environments: Path, tmp_path: Path) -> None:
     agrees(virtual(environments, "hdf5", *HDF5), tmp_path, "h5py", "tables")
+
+
+@on_glibc
+def test_scopes_in_another_order_are_told_apart(environments: Path, tmp_path: Path) -> None:
+    prefix = virtual(environments, "hdf5", *HDF5)
+    survey, seen = survey_of(prefix), imported(prefix, tmp_path, ["tables"])
+    turned = dataclasses.replace(survey, loads=tuple(dataclasses.replace(one, order=one.order[::-1]) for one in survey.loads))
+    assert not differing_bindings(survey, prefix, seen, 5)[1]
+    assert differing_bindings(turned, prefix, seen, 5)[1]
 
 
 @on_glibc
@@ -290,7 +354,7 @@ def test_a_module_for_numpy_1_is_refused_by_numpy_2(environments: Path, tmp_path
     prefix = virtual(environments, "numpy-2", NUMPY, *PANDAS)
     assert told(prefix, Severity.WARNING) == {("numpy-abi", "error", "certain", "pandas")}
     said = imported(prefix, tmp_path, ["pandas"], traced=False).said
-    assert "compiled using NumPy 1.x" in said or "numpy.core.multiarray failed to import" in said
+    assert "compiled using NumPy 1.x" in said or "numpy.dtype size changed" in said
 
 
 @on_glibc
@@ -311,75 +375,93 @@ def _linked(compiler: str, folder: Path, name: str, text: str, *options: str) ->
 
 
 @on_glibc
-def test_a_library_that_only_an_undeclared_package_ships(
-    tmp_path: Path, oracle: Callable[..., str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_library_that_only_an_undeclared_package_ships(tmp_path: Path, oracle: Callable[..., str]) -> None:
     compiler = oracle("gcc", "cc")
     shared = _linked(compiler, tmp_path, "libshared.so", "int shared(void) { return 1; }")
     text = "int shared(void); void *PyInit__core(void) { return (void *)(long)shared(); }"
     core = _linked(compiler, tmp_path, "_core.so", text, "libshared.so", "-Wl,-rpath,$ORIGIN/../giver")
     wheels = []
     for name, files in (("giver", {"giver/libshared.so": shared}), ("taker", {"taker/_core.so": core, "taker/__init__.py": b""})):
-        path = tmp_path / f"{name}-1.0-cp3-none-linux_x86_64.whl"
+        path = tmp_path / f"{name}-1.0-py3-none-linux_x86_64.whl"
         path.write_bytes(wheel(files, name=name, tags=["py3-none-linux_x86_64"]))
-        wheels.append(str(path.rename(tmp_path / f"{name}-1.0-py3-none-linux_x86_64.whl")))
+        wheels.append(str(path))
     prefix = installed(tmp_path / "env", wheels, "--no-index", python=tmp_path / "env" / "bin" / "python")
     assert told(prefix, Severity.WARNING) == {("undeclared-provider", "warning", "certain", "taker")}
     code = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
-    (path,) = (str(found) for found in prefix.rglob("_core.so"))
-    assert not subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=False).returncode
+    opening = [sys.executable, "-c", code, str(next(prefix.rglob("_core.so")))]
+    assert not subprocess.run(opening, capture_output=True, check=False).returncode
     next(prefix.rglob("libshared.so")).unlink()
     survey_of.cache_clear()
     findings_of.cache_clear()
     assert missing(prefix) == {("taker", "libshared.so")}
-    failed = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=False, text=True)
+    failed = subprocess.run(opening, capture_output=True, check=False, text=True)
     assert "libshared.so: cannot open shared object file" in failed.stderr
 
 
 # ---- other systems, decided by hand
 
+
+class Decided(NamedTuple):
+    """What pip installs for which system, what was decided, and a file without which somebody lacks a library."""
+
+    platforms: tuple[str, ...]
+    requirements: tuple[str, ...]
+    faults: set[tuple[str, str, str, str]]
+    """Rule, severity, certainty and top folder."""
+    control: str
+    user: str
+
+
 BY_HAND = {
     # NumPy and SciPy bring an OpenBLAS each. LightGBM leaves Microsoft's redistributable runtime to the system; scikit-learn has a copy
     # and loads it itself, so that the order of imports decides.
-    "windows-learning": (
-        (WINDOWS, NUMPY, SCIPY, "scikit-learn==1.9.1", "lightgbm==4.6.0"),
+    "windows-learning": Decided(
+        WINDOWS,
+        (NUMPY, SCIPY, "scikit-learn==1.9.1", "lightgbm==4.6.0"),
         {
             ("unreachable-dll", "error", "possible", "lightgbm"),
             ("duplicate-blas", "note", "certain", "numpy.libs"),
         },
-        ("numpy.libs/libscipy_openblas64_-*.dll", "numpy"),
+        "numpy.libs/libscipy_openblas64_-*.dll",
+        "numpy",
     ),
-    # tables/libblosc2.dll needs DLLs by names that delvewheel has changed; the package opens its other copy first. tcc.dll is a debug build.
-    "windows-hdf5": (
-        (WINDOWS, *HDF5[:1], "tables==3.11.1", "blosc2==4.14.1"),
+    # tables/libblosc2.dll needs DLLs by names that delvewheel has changed; the package opens its other copy first. blosc2's tcc.dll is a
+    # debug build.
+    "windows-hdf5": Decided(
+        WINDOWS,
+        (NUMPY, "tables==3.11.1", "blosc2==4.14.1"),
         {("missing-library", "error", "possible", "tables"), ("missing-library", "warning", "likely", "blosc2")},
-        ("tables.libs/hdf5-*.dll", "tables"),
+        "tables.libs/hdf5-*.dll",
+        "tables",
     ),
     # LightGBM wants Homebrew's or MacPorts' libomp; scikit-learn's copy bears another install name. OpenCV uses objc_msgSend without
     # linking libobjc, which every process has.
-    "macos-learning": (
-        (MACOS, NUMPY, "scikit-learn==1.9.1", "lightgbm==4.6.0", OPENCV),
+    "macos-learning": Decided(
+        MACOS,
+        (NUMPY, "scikit-learn==1.9.1", "lightgbm==4.6.0", OPENCV),
         {
             ("missing-library", "error", "likely", "lightgbm"),
             ("build-search-path", "warning", "certain", "lightgbm"),
             ("build-search-path", "warning", "certain", "cv2"),
+            ("build-search-path", "warning", "certain", "sklearn"),
         },
-        ("sklearn/.dylibs/libomp.dylib", "sklearn"),
+        "sklearn/.dylibs/libomp.dylib",
+        "sklearn",
     ),
 }
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_an_environment_of_another_system_has_the_faults_that_were_decided_by_hand(environments: Path, name: str) -> None:
-    (platforms, *requirements), expected, _ = BY_HAND[name]
-    assert told(foreign(environments, name, platforms, *requirements)) == expected
+    one = BY_HAND[name]
+    assert told(foreign(environments, name, one.platforms, *one.requirements)) == one.faults
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_an_environment_of_another_system_without_a_library_says_so(
     environments: Path, without: Callable[[Path, str], Path], name: str
 ) -> None:
-    (platforms, *requirements), _, (pattern, user) = BY_HAND[name]
-    folder = foreign(environments, name, platforms, *requirements)
-    assert user not in {top for top, _ in missing(folder)}
-    assert user in {top for top, _ in missing(without(folder, pattern))}
+    one = BY_HAND[name]
+    folder = foreign(environments, name, one.platforms, *one.requirements)
+    assert one.user not in {top for top, _ in missing(folder)}
+    assert one.user in {top for top, _ in missing(without(folder, one.control))}

@@ -107,3 +107,4 @@ def test_the_installed_numpy_decides_where_there_is_one(installed: str, literal:
     both = (Distribution("demo", "1.0", (), SITE), Distribution("numpy", installed, (), SITE))
     findings = list(check(survey(binary("demo/_core.so", image), distributions=both)))
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
+    assert all("release of demo" in f.help or "update demo" in f.help for f in findings if f.severity == Severity.ERROR)

@@ -91,4 +91,6 @@ def test_in_an_environment_only_dlls_of_what_is_required_are_the_packages(requir
     core = binary("demo/_core.pyd", pe("foo.dll"), extension="demo._core")
     elsewhere = binary("other/bin/foo.dll", pe(), owner="other")
     survey = installed(core, elsewhere, target=WINDOWS, promises=promises(WINDOWS, "amd64"), requires=requires)
-    assert len(list(check(survey))) == expected
+    found = list(check(survey))
+    assert len(found) == expected
+    assert all("that another package has" in finding.message and "import other first" in finding.help for finding in found)

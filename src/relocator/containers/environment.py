@@ -299,7 +299,7 @@ class Environment:
     def _standard_modules(self) -> Iterator[Entry]:
         """Yield the extension modules of the standard library, and the DLLs beside them, that nobody else has brought; no members."""
         for folder in self._layout.standard:
-            for name in self._names(folder):
+            for name in self._names(folder) if os.path.isdir(folder) else ():
                 for path in self._once(os.path.join(folder, name)) if name.endswith((".so", ".pyd", ".dll")) else ():
                     try:
                         data = FileBuffer(path)

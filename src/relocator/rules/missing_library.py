@@ -66,7 +66,7 @@ from collections.abc import Iterator
 
 from relocator.findings import EVERYWHERE, Certainty, Finding, Rule, Severity, Where
 from relocator.meeting import instance
-from relocator.model import Binary, Format, How, Resolution, Survey
+from relocator.model import FOLDER_OWNER, Binary, Format, How, Resolution, Survey
 from relocator.places import need_place, trail, unmet
 from relocator.requires import provides
 
@@ -148,7 +148,8 @@ def _is_spared(survey: Survey, resolution: Resolution) -> bool:
 
 def _help(survey: Survey, resolution: Resolution, present: list[Binary]) -> str:
     importer = survey.binary_at(resolution.importer)
-    if present and importer and survey.container.kind == "environment" and all(one.owner != importer.owner for one in present):
+    foreign = importer is not None and all(FOLDER_OWNER != one.owner != importer.owner != FOLDER_OWNER for one in present)
+    if present and importer and foreign and survey.container.kind == "environment":
         ways = f"install the library for the system, or a release of {importer.owner} that ships it"
         return f"{ways}; {present[0].owner} keeps its own to itself"
     if not present and survey.container.kind == "environment":

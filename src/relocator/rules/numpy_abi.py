@@ -50,7 +50,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
-from relocator.model import Binary, Distribution, Image, Survey
+from relocator.model import FOLDER_OWNER, Binary, Distribution, Image, Survey
 from relocator.python_abi import oldest_python
 from relocator.target import Target
 
@@ -103,6 +103,9 @@ def _first(binary: Binary, image: Image, admitted: _Admitted | None) -> Finding:
         label = f"NumPy {_dotted(admitted.newest)} is installed"
     grave = Severity.ERROR if admitted and admitted.installed and not kept_away else Severity.WARNING
     where = Where(binary.member, image.arch, "string literal", None, NUMPY_1.decode(), label=label)
+    help_text = BUILD if kept_away else f"{BUILD}, or require numpy<2"
+    if grave == Severity.ERROR:
+        help_text = f"update {_whose(binary)} to a release that was built with NumPy 2, or install numpy<2"
     message = "was compiled with the headers of NumPy 1, which NumPy 2 refuses"
     return Finding(
         "numpy-abi",
@@ -110,7 +113,7 @@ def _first(binary: Binary, image: Image, admitted: _Admitted | None) -> Finding:
         Certainty.CERTAIN,
         message,
         where,
-        help=BUILD if kept_away else f"{BUILD}, or require numpy<2",
+        help=help_text,
     )
 
 
@@ -119,10 +122,17 @@ def _judged_floor(binary: Binary, image: Image, floor: tuple[int, int], admitted
         return
     there = f"NumPy {_dotted(admitted.oldest)} is installed" if admitted.installed else f"Requires-Dist admits {_dotted(admitted.oldest)}"
     where = Where(binary.member, image.arch, "string literal", None, f"NumPy {_dotted(floor)}", label=there)
-    help_text = f"require numpy>={_dotted(floor)}, or build with NPY_TARGET_VERSION set to the oldest NumPy that is to work"
+    if admitted.installed:
+        help_text = f"install numpy>={_dotted(floor)}, or a release of {_whose(binary)} for the NumPy that is here"
+    else:
+        help_text = f"require numpy>={_dotted(floor)}, or build with NPY_TARGET_VERSION set to the oldest NumPy that is to work"
     message = "asks for a newer NumPy than it may meet"
     severity = Severity.ERROR if admitted.installed else Severity.WARNING
     yield Finding("numpy-abi", severity, Certainty.CERTAIN, message, where, help=help_text)
+
+
+def _whose(binary: Binary) -> str:
+    return "the package" if binary.owner == FOLDER_OWNER else binary.owner
 
 
 def _dotted(version: tuple[int, ...]) -> str:

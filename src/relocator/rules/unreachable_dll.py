@@ -54,6 +54,9 @@ from relocator.model import Binary, Format, How, NeedKind, Resolution, Survey
 from relocator.places import judged, need_place, trail
 from relocator.requires import provides
 
+_OWN = "put the DLL beside the module, or give its folder to os.add_dll_directory before the import"
+_FOREIGN = "import {} first, if that opens it; or install for the system what the DLL is a part of"
+
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each need that is not met although the package has a DLL of that name."""
@@ -65,25 +68,30 @@ def check(survey: Survey) -> Iterator[Finding]:
     anything = any(hint.argument is None and hint.call in ("add_dll_directory", "cdll") for hint in survey.hints)
     for resolution in judged(survey):
         name = resolution.needed.name.casefold()
-        places = _within_reach(survey, resolution, held.get((name, resolution.arch), []))
-        if resolution.how == How.MISSING and places:
+        copies = _within_reach(survey, resolution, held.get((name, resolution.arch), []))
+        if resolution.how == How.MISSING and copies:
+            own = any(_is_of_importer(survey, resolution, copy) for copy in copies)
             yield Finding(
                 "unreachable-dll",
                 Severity.WARNING if resolution.needed.kind == NeedKind.DELAYED else Severity.ERROR,
                 Certainty.POSSIBLE if anything or name in preloaded else Certainty.CERTAIN,
-                "needs a DLL that the package has where Python does not search",
+                f"needs a DLL that {'the package' if own else 'another package'} has where Python does not search",
                 need_place(survey, resolution),
-                places,
-                "put the DLL beside the module, or give its folder to os.add_dll_directory before the import",
+                tuple(Where(copy.member, resolution.arch, label="has that name") for copy in copies),
+                _OWN if own else _FOREIGN.format(copies[0].owner),
                 trail=trail(resolution, survey),
             )
 
 
-def _within_reach(survey: Survey, resolution: Resolution, held: list[Binary]) -> tuple[Where, ...]:
-    """Return the places of those files that the importer's own distribution brings, or one that it requires."""
+def _within_reach(survey: Survey, resolution: Resolution, held: list[Binary]) -> list[Binary]:
+    """Return those files that the importer's own distribution brings, or one that it requires."""
     importer = survey.binary_at(resolution.importer)
-    own = [binary for binary in held if importer and provides(survey, importer.owner, binary.owner)]
-    return tuple(Where(binary.member, resolution.arch, label="has that name") for binary in own)
+    return [binary for binary in held if importer and provides(survey, importer.owner, binary.owner)]
+
+
+def _is_of_importer(survey: Survey, resolution: Resolution, copy: Binary) -> bool:
+    importer = survey.binary_at(resolution.importer)
+    return importer is not None and importer.owner == copy.owner
 
 
 def _preloaded(survey: Survey) -> set[str]:
