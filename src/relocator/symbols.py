@@ -3,8 +3,8 @@
 One object per symbol exists only where somebody asks for `imports` or `exports`; whatever looks at many symbols uses the leaner questions.
 """
 
-from collections.abc import Container
-from typing import NamedTuple, Protocol
+from collections.abc import Container, Iterator
+from typing import Any, NamedTuple, Protocol
 
 
 class Import(NamedTuple):
@@ -112,3 +112,34 @@ class NoSymbols(NamedTuple):
     def unique(self) -> list[Export]:
         """Return nothing."""
         return []
+
+
+class SpelledOnce:
+    """What the symbol tables of all formats do alike: they make objects of their symbols when asked for the first time, and keep them.
+
+    A subclass has a `memo` of its own that takes no part in equality, and says in `_imports` and `_exports` what there is, in table order.
+    """
+
+    __slots__ = ()
+
+    memo: dict[str, Any]
+
+    def imports(self) -> tuple[Import, ...]:
+        """Return every symbol taken from elsewhere, in table order."""
+        if "imports" not in self.memo:
+            self.memo["imports"] = tuple(self._imports())
+        found: tuple[Import, ...] = self.memo["imports"]
+        return found
+
+    def exports(self) -> tuple[Export, ...]:
+        """Return every symbol offered, in table order."""
+        if "exports" not in self.memo:
+            self.memo["exports"] = tuple(self._exports())
+        found: tuple[Export, ...] = self.memo["exports"]
+        return found
+
+    def _imports(self) -> Iterator[Import]:
+        raise NotImplementedError
+
+    def _exports(self) -> Iterator[Export]:
+        raise NotImplementedError

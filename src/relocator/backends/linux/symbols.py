@@ -10,6 +10,7 @@ import struct
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Any
 
 from relocator.backends.linux.dynamic import (
     DT_GNU_HASH,
@@ -24,7 +25,7 @@ from relocator.backends.linux.dynamic import (
 from relocator.backends.linux.headers import ElfFile
 from relocator.backends.linux.relocations import read_used
 from relocator.errors import UnreadableBinary
-from relocator.symbols import Export, Import, NoSymbols, References, SymbolTable
+from relocator.symbols import Export, Import, NoSymbols, References, SpelledOnce, SymbolTable
 
 _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 1, 2, 10
 _STRONG = (_STB_GLOBAL, _STB_GNU_UNIQUE)
@@ -53,7 +54,7 @@ _Row = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class ElfSymbols:
+class ElfSymbols(SpelledOnce):
     """The dynamic symbols of one file; the memo takes no part in equality and pickling."""
 
     wide: bool
@@ -70,21 +71,7 @@ class ElfSymbols:
     """Version number and name of what DT_VERDEF defines."""
     wanted: tuple[tuple[int, bytes, str], ...]
     """Version number, name and library of what DT_VERNEED asks for."""
-    memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
-
-    def imports(self) -> tuple[Import, ...]:
-        """Return every undefined symbol that is not local, in table order."""
-        known = self.memo.get("imports")
-        if known is None:
-            known = self.memo["imports"] = tuple(self._imports())
-        return known  # type: ignore[return-value]
-
-    def exports(self) -> tuple[Export, ...]:
-        """Return every symbol that a loader would find here, in table order."""
-        known = self.memo.get("exports")
-        if known is None:
-            known = self.memo["exports"] = tuple(self._exports())
-        return known  # type: ignore[return-value]
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def mentions(self, fragment: bytes) -> bool:
         """Tell whether the bytes occur in any symbol name (or any other string of the dynamic section)."""

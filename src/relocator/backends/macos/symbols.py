@@ -11,12 +11,12 @@ Specification: <mach-o/loader.h> (BIND_*, EXPORT_SYMBOL_FLAGS_*), <mach-o/fixup-
 import struct
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from relocator.backends.macos.commands import MH_TWOLEVEL, Commands, Header, Region, Slice
 from relocator.errors import UnreadableBinary
 from relocator.model import NeedKind
-from relocator.symbols import Export, Import, References
+from relocator.symbols import Export, Import, References, SpelledOnce
 
 _SPECIAL = {0: "<self>", -1: "<main>", -2: "<flat>", -3: "<weak>"}
 _UNKNOWN = -100  # an undefined name whose ordinal counts no library; dyld never looks at it
@@ -53,7 +53,7 @@ class _Offered(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MachOSymbols:
+class MachOSymbols(SpelledOnce):
     """The dynamic symbols of one slice. Names are joined with NUL bytes; the memo takes no part in equality and pickling."""
 
     libraries: tuple[str, ...]
@@ -68,21 +68,7 @@ class MachOSymbols:
     """Per export: the low byte of its trie flags."""
     forwards: tuple[tuple[int, str], ...] = ()
     """Number of a re-exported name, and "library", or "library:symbol" when it has another name there."""
-    memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
-
-    def imports(self) -> tuple[Import, ...]:
-        """Return every imported name, in the order of the binding information."""
-        known = self.memo.get("imports")
-        if known is None:
-            known = self.memo["imports"] = tuple(self._imports())
-        return known  # type: ignore[return-value]
-
-    def exports(self) -> tuple[Export, ...]:
-        """Return every exported name, in the order of the trie."""
-        known = self.memo.get("exports")
-        if known is None:
-            known = self.memo["exports"] = tuple(self._exports())
-        return known  # type: ignore[return-value]
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def mentions(self, fragment: bytes) -> bool:
         """Tell whether the bytes occur in any symbol name."""

@@ -10,13 +10,13 @@ import struct
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from relocator.backends.windows.layout import BOUND_IMPORTS, DELAY_IMPORTS, EXPORTS, IMPORTS, Layout
 from relocator.buffer import cut, text
 from relocator.errors import UnreadableBinary
 from relocator.model import Needed, NeedKind
-from relocator.symbols import Export, Import, References
+from relocator.symbols import Export, Import, References, SpelledOnce
 
 _DESCRIPTOR = struct.Struct("<5I")
 _DELAY_DESCRIPTOR = struct.Struct("<8I")
@@ -41,7 +41,7 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PeSymbols:
+class PeSymbols(SpelledOnce):
     """The imports and exports of one image; names are joined with NUL bytes, and the memo takes no part in equality and pickling."""
 
     tables: tuple[Table, ...] = ()
@@ -53,21 +53,7 @@ class PeSymbols:
     """The ordinals of the names, then those of the exports that have none."""
     forwards: tuple[tuple[int, str], ...] = ()
     """Ordinal, and "module.symbol" or "module.#ordinal"."""
-    memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
-
-    def imports(self) -> tuple[Import, ...]:
-        """Return every import, in table order, those that are delayed last and weak: they may stay undefined until they are called."""
-        known = self.memo.get("imports")
-        if known is None:
-            known = self.memo["imports"] = tuple(self._imports())
-        return known  # type: ignore[return-value]
-
-    def exports(self) -> tuple[Export, ...]:
-        """Return every export: the named ones in table order, then those by ordinal alone."""
-        known = self.memo.get("exports")
-        if known is None:
-            known = self.memo["exports"] = tuple(self._exports())
-        return known  # type: ignore[return-value]
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def mentions(self, fragment: bytes) -> bool:
         """Tell whether the bytes occur in any symbol name."""
