@@ -1,14 +1,11 @@
 """Writing: everything or nothing, with what a file has beside its bytes, and back again."""
 
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from limits import MAY_MOUNT, POSIX, ROOT, largest_file, reachable, small_disk, unprivileged
 from relocator import apply
 from relocator.apply import Job, NotWritten, carry_out, check_distinct, examine, undo
 from relocator.errors import ContainerError, InternalError, RelocatorError, UsageError
@@ -23,8 +21,6 @@ from relocator.journal import Entry, Saved, dumped, inverse, loaded, restored
 from relocator.plans import Move, Patch, Patchset, apply_patches
 
 OLD = b"0123456789" * 100
-POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX alone")
-ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def trust(old: bytes, new: bytes) -> tuple[str, ...]:
@@ -170,33 +166,10 @@ def test_one_file_under_two_names_is_refused(folder: Path) -> None:
     check_distinct([examine(str(folder / "a"), break_hard_links=True), examine(str(folder / "b"))])
 
 
-def unprivileged(check: Callable[[], str]) -> str:
-    """Return what the check returns in a process that is not root."""
-    if not ROOT:
-        return check()
-    receive, send = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            os.write(send, check().encode())
-        finally:
-            os._exit(0)
-    os.close(send)
-    os.waitpid(child, 0)
-    with os.fdopen(receive, "rb") as pipe:
-        return pipe.read().decode()
-
-
 @pytest.fixture
 def open_folder(folder: Path) -> Path:
     """A folder that a process without rights can reach."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_mode & 0o005 != 0o005 and parent.owner() == Path.home().owner():
-            parent.chmod(parent.stat().st_mode | 0o055)
-    return folder
+    return reachable(folder)
 
 
 def complaint(call: Callable[[], object]) -> str:
@@ -236,18 +209,6 @@ def test_a_read_only_file_can_be_the_source_of_another(open_folder: Path) -> Non
     assert unprivileged(check) == expected(OLD, patchset()).decode()
 
 
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @POSIX
 def test_a_file_that_becomes_too_large_leaves_everything_as_it_was(folder: Path) -> None:
     growing = Patchset(len(OLD), 1 << 21, (Patch(1 << 20, b"", b"end", "test"),))
@@ -258,18 +219,14 @@ def test_a_file_that_becomes_too_large_leaves_everything_as_it_was(folder: Path)
     assert untouched(folder)
 
 
-@pytest.mark.skipif(not ROOT or not sys.platform.startswith("linux"), reason="only root may mount a small disk")
+@MAY_MOUNT
 def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=False, capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
-    try:
+    with small_disk(tmp_path, 64):
         old = random.Random(1).randbytes(40_000)
         (tmp_path / "a").write_bytes(old)
         with pytest.raises(NotWritten, match="no room for 40,000 bytes"):
             carry_out([job(tmp_path / "a", patchset(old))])
         assert contents(tmp_path) == {"a": old}
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 # ---- nothing half done

@@ -16,8 +16,8 @@ from relocator.errors import ContainerError, RelocatorError, UsageError
 from relocator.journal import Entry, dumped, inverse, loaded, restored
 from relocator.plans import Patchset, apply_patches
 
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_PREFIX = ".relocate-"
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+DRAFT_PREFIX = ".relocate-"
 _LARGEST_JOURNAL = 1 << 30
 
 
@@ -79,28 +79,34 @@ def examine(path: str, *, output: str = "", break_hard_links: bool = False) -> S
 
     With `output` the file itself stays, so that it may be read-only and have hard links.
     """
+    found = look_at(path)
+    if not os.path.isfile(found.real):
+        raise ContainerError("not a file", "name the binaries inside; for a whole package there is `relocate repair`")
+    _check_folder(os.path.dirname(os.path.realpath(output)) if output else os.path.dirname(found.real))
+    if not output:
+        _check_replaceable(found, break_hard_links)
+    return found
+
+
+def look_at(path: str) -> Source:
+    """Return what lies at a path, for `check_unchanged` to tell later whether it is still that; raise ContainerError when nothing does."""
     try:
         real = os.path.realpath(path, strict=True)
         status = os.stat(real)
     except (OSError, ValueError) as error:
-        raise ContainerError("there is no such file" if _absent(error) else _reason(error), "check the path") from error
-    if not os.path.isfile(real):
-        raise ContainerError("not a file", "name the binaries inside; for a whole package there is `relocate repair`")
-    found = Source(
+        raise ContainerError("there is no such file" if _absent(error) else reason(error), "check the path") from error
+    return Source(
         *(path, real, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode),
         status.st_nlink,
     )
-    _check_folder(os.path.dirname(os.path.realpath(output)) if output else os.path.dirname(real))
-    if not output:
-        _check_replaceable(found, break_hard_links)
-    return found
 
 
 def _absent(error: OSError | ValueError) -> bool:
     return isinstance(error, FileNotFoundError | NotADirectoryError) or (isinstance(error, ValueError) and "null" in str(error))
 
 
-def _reason(error: OSError | ValueError) -> str:
+def reason(error: OSError | ValueError) -> str:
+    """Say in lower case what the system found wrong."""
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).lower()
 
 
@@ -223,14 +229,14 @@ def _read(source: Source) -> bytes:
         with open(source.real, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise NotWritten(f"cannot read {source.path}: {_reason(error)}", "make the file readable") from error
+        raise NotWritten(f"cannot read {source.path}: {reason(error)}", "make the file readable") from error
     if len(data) != source.size:
         raise _changed(source)
-    _check_unchanged(source)
+    check_unchanged(source)
     return data
 
 
-def _check_unchanged(source: Source) -> None:
+def check_unchanged(source: Source) -> None:
     """Raise NotWritten when the file is not the one that was examined. The time of its last change of any kind cannot be set back."""
     try:
         now = os.stat(source.real)
@@ -248,7 +254,7 @@ def _new_file(target: str, data: bytes, like: Source, whole: bool) -> str:
     """Write bytes to a new file in the target's folder and return its path; `whole` keeps times and attributes, not the mode alone."""
     folder, path = os.path.dirname(target), ""
     try:
-        handle, path = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+        handle, path = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=folder)
         with open(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -275,12 +281,12 @@ def _keep(path: str, like: Source, whole: bool) -> None:
 
 
 def _unwritable(target: str, size: int, error: OSError) -> NotWritten:
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return NotWritten(
-            f"no room for {size:,} bytes beside {target}: {_reason(error)}", "free some space, or write elsewhere with `-o OUT`"
+            f"no room for {size:,} bytes beside {target}: {reason(error)}", "free some space, or write elsewhere with `-o OUT`"
         )
     return NotWritten(
-        f"cannot write {target}: {_reason(error)}", "the folder must be writable, and no program may have the file open on Windows"
+        f"cannot write {target}: {reason(error)}", "the folder must be writable, and no program may have the file open on Windows"
     )
 
 
@@ -298,7 +304,7 @@ def _seal(drafts: Sequence[_Draft], journal: str) -> None:
     sealed: list[_Draft] = []
     try:
         for draft in drafts:
-            _check_unchanged(draft.source)
+            check_unchanged(draft.source)
         for draft in drafts:
             try:
                 os.replace(draft.path, draft.target)
@@ -306,7 +312,7 @@ def _seal(drafts: Sequence[_Draft], journal: str) -> None:
                 raise _unwritable(draft.target, draft.entry.size_after, error) from error
             sealed.append(draft)
         for folder in dict.fromkeys(os.path.dirname(draft.target) for draft in drafts):
-            _flush_folder(folder)
+            flush_folder(folder)
     except BaseException:
         _roll_back(sealed)
         _discard(journal)
@@ -333,7 +339,7 @@ def _roll_back(sealed: Sequence[_Draft]) -> None:
         raise NotWritten(f"a later file failed, and these could not be put back: {', '.join(lost)}", "rename the old bytes back yourself")
 
 
-def _flush_folder(folder: str) -> None:
+def flush_folder(folder: str) -> None:
     """Make a rename last; systems whose folders cannot be opened do it themselves."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -349,7 +355,7 @@ def _flush_folder(folder: str) -> None:
 def _write_journal(path: str, text: str) -> None:
     draft = ""
     try:
-        handle, draft = tempfile.mkstemp(prefix=_PREFIX, dir=os.path.dirname(os.path.realpath(path)))
+        handle, draft = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=os.path.dirname(os.path.realpath(path)))
         with open(handle, "w", encoding="ascii", newline="\n") as file:
             file.write(text)
             file.flush()
@@ -358,9 +364,9 @@ def _write_journal(path: str, text: str) -> None:
     except OSError as error:
         _discard(draft)
         raise NotWritten(
-            f"cannot write the journal {path}: {_reason(error)}", "name a file in a folder that exists and can be written"
+            f"cannot write the journal {path}: {reason(error)}", "name a file in a folder that exists and can be written"
         ) from error
-    _flush_folder(os.path.dirname(os.path.realpath(path)))
+    flush_folder(os.path.dirname(os.path.realpath(path)))
 
 
 def _read_journal(path: str) -> tuple[Entry, ...]:
@@ -368,8 +374,8 @@ def _read_journal(path: str) -> tuple[Entry, ...]:
         with open(path, encoding="ascii") as file:
             text = file.read(_LARGEST_JOURNAL)
     except (OSError, ValueError) as error:
-        reason = _reason(error) if isinstance(error, OSError) else "it is no text"
-        raise ContainerError(f"cannot read the journal {path}: {reason}", "give the file that `--journal` wrote") from error
+        what = reason(error) if isinstance(error, OSError) else "it is no text"
+        raise ContainerError(f"cannot read the journal {path}: {what}", "give the file that `--journal` wrote") from error
     return loaded(text)
 
 

@@ -29,7 +29,7 @@ _END_MAGIC, _END64_LOCATOR_MAGIC, _END64_MAGIC = b"PK\5\6", b"PK\6\7", b"PK\6\6"
 _CENTRAL_MAGIC, _LOCAL_MAGIC, _DESCRIPTOR_MAGIC = b"PK\1\2", b"PK\3\4", b"PK\7\x08"
 _ENCRYPTED, _DESCRIPTOR, _PATCHED, _STRONGLY_ENCRYPTED, _UTF8 = 1, 8, 0x20, 0x40, 0x800  # 4.4.4
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA = 0x0001, 0x7075
-_FULL32 = 0xFFFFFFFF
+_FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789\xb9\xb2\xb3")})
 _AGAIN = "download or build it again"
 
@@ -335,6 +335,15 @@ def name_fault(name: str) -> str:
         return "empty or single-dot part"
     device = next((part for part in parts if part.partition(".")[0].rstrip(" ").lower() in _DEVICES), "")
     return f"{device} is a device on Windows" if device else ""
+
+
+def encoding_fault(name: str) -> str:
+    """Say why no archive can have a member of that name; "" when one can."""
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "not UTF-8"
+    return f"{size:,} bytes long" if size > _FULL16 else ""
 
 
 # ---- local headers

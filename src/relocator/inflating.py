@@ -8,9 +8,10 @@ import hashlib
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import chain
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import NamedTuple
 
 from relocator.archives import DEFLATED, STORED, Archive, ZipMember, locate
@@ -65,33 +66,47 @@ def everything(_head: bytes) -> bool:
     return True
 
 
+class Known(NamedTuple):
+    """What a member that need not be inflated holds: its compressed bytes were copied from an archive that was read whole."""
+
+    sha256: str
+    """Hexadecimal."""
+    size: int
+    crc: int
+
+
+NOTHING_KNOWN: Mapping[str, Known] = MappingProxyType({})
+
+
 class Content(NamedTuple):
     """One member with its bytes."""
 
     member: ZipMember
     data: Buffer | None
-    """None when they cannot be had, which a Problem explains; a `Head` when they are many and not wanted."""
+    """None when it was known already, or when they cannot be had, which a Problem explains; a `Head` when they are many and not wanted."""
     sha256: str
-    """Hexadecimal; "" without data."""
+    """Hexadecimal; "" when the bytes cannot be had."""
     problems: tuple[Problem, ...]
 
 
-def contents(archive: Archive, wanted: Wanted = everything) -> Iterator[Content]:
+def contents(archive: Archive, wanted: Wanted = everything, known: Mapping[str, Known] = NOTHING_KNOWN) -> Iterator[Content]:
     """Yield every member of the archive in the directory's order; its bytes stay valid as long as they are referred to.
 
-    Raises ContainerError when memory does not suffice.
+    Those that are `known` by name, and are what they are known to be as far as the directory tells, are not inflated; their local headers
+    are compared as all others. Raises ContainerError when memory does not suffice.
     """
     jobs: SimpleQueue[Sequence[ZipMember] | None] = SimpleQueue()
     results: SimpleQueue[list[Content] | BaseException] = SimpleQueue()
-    worker = threading.Thread(target=_work, args=(archive, wanted, jobs, results), daemon=True)
+    spared = dict(_spared(archive.members, known))
+    worker = threading.Thread(target=_work, args=(archive, wanted, spared, jobs, results), daemon=True)
     worker.start()
-    batches = deque(_batches(archive.members))
+    batches = deque(_batches(archive.members, spared))
     ahead: deque[int] = deque()  # the sizes of the batches handed over, first come first
     try:
         while batches or ahead:
-            while batches and (not ahead or sum(ahead) + _weight(batches[0]) <= IN_FLIGHT):
+            while batches and (not ahead or sum(ahead) + _weight(batches[0], spared) <= IN_FLIGHT):
                 jobs.put(batches[0])
-                ahead.append(_weight(batches.popleft()))
+                ahead.append(_weight(batches.popleft(), spared))
             done = results.get()
             if isinstance(done, BaseException):
                 raise done
@@ -113,34 +128,59 @@ def _drain(jobs: SimpleQueue[Sequence[ZipMember] | None]) -> None:
         pass
 
 
+def _spared(members: Sequence[ZipMember], known: Mapping[str, Known]) -> Iterator[tuple[int, str]]:
+    """Yield offset and hash of the members that need not be inflated."""
+    if known:
+        for member in members:
+            fact = known.get(member.name)
+            if fact is not None and (fact.size, fact.crc) == (member.size, member.crc) and refusal(member) is None:
+                yield member.offset, fact.sha256
+
+
 def _work(
-    archive: Archive, wanted: Wanted, jobs: SimpleQueue[Sequence[ZipMember] | None], results: SimpleQueue[list[Content] | BaseException]
+    archive: Archive,
+    wanted: Wanted,
+    spared: Mapping[int, str],
+    jobs: SimpleQueue[Sequence[ZipMember] | None],
+    results: SimpleQueue[list[Content] | BaseException],
 ) -> None:
     try:
         while (batch := jobs.get()) is not None:
-            results.put([read_member(archive, member, wanted) for member in batch])
+            results.put(
+                [
+                    _located(archive, member, spared[member.offset]) if member.offset in spared else read_member(archive, member, wanted)
+                    for member in batch
+                ]
+            )
     except BaseException as error:  # raised again in the thread that waits, which would wait for ever otherwise
         results.put(error)
 
 
-def _batches(members: Sequence[ZipMember]) -> Iterator[Sequence[ZipMember]]:
+def _batches(members: Sequence[ZipMember], spared: Container[int] = frozenset()) -> Iterator[Sequence[ZipMember]]:
     start = weight = 0
     for index, member in enumerate(members):
-        if index > start and (weight + member.size > BATCH or index - start >= BATCH_MEMBERS):
+        size = 0 if member.offset in spared else member.size
+        if index > start and (weight + size > BATCH or index - start >= BATCH_MEMBERS):
             yield members[start:index]
             start, weight = index, 0
-        weight += member.size
+        weight += size
     if start < len(members):
         yield members[start:]
 
 
-def _weight(batch: Sequence[ZipMember]) -> int:
+def _weight(batch: Sequence[ZipMember], spared: Container[int]) -> int:
     """Return the bytes that a batch takes; a large member counts so that nothing is read ahead beside it."""
-    size = sum(member.size for member in batch)
+    size = sum(member.size for member in batch if member.offset not in spared)
     return max(size, IN_FLIGHT) if size > LARGE else size
 
 
 # ---- one member
+
+
+def _located(archive: Archive, member: ZipMember, sha256: str) -> Content:
+    """Return a member that is not inflated, compared with its local header."""
+    start, problems = locate(archive, member)
+    return Content(member, None, "" if start is None else sha256, (*problems, *_too_new(member)))
 
 
 def read_member(archive: Archive, member: ZipMember, wanted: Wanted = everything) -> Content:
@@ -148,7 +188,7 @@ def read_member(archive: Archive, member: ZipMember, wanted: Wanted = everything
     try:
         start, problems = locate(archive, member)
         problems = (*problems, *_too_new(member))
-        if problem := _refused(member):
+        if problem := refusal(member):
             return Content(member, None, "", (*problems, problem))
         if start is None:
             return Content(member, None, "", problems)
@@ -165,7 +205,8 @@ def _too_new(member: ZipMember) -> Iterator[Problem]:
         yield Problem("method", member.name, f"asks for version {member.version / 10} of the zip format, newer than any")
 
 
-def _refused(member: ZipMember) -> Problem | None:
+def refusal(member: ZipMember) -> Problem | None:
+    """Say why a member's bytes cannot be had at all, wherever they lie."""
     if member.encrypted:
         return Problem("encrypted", member.name, "no password is known")
     if member.patched:

@@ -1,8 +1,9 @@
 """RECORD: the rows as written, and what is no row at all (Python packaging, "Recording installed projects", "The RECORD file")."""
 
+import base64
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from relocator.model import Problem, RecordRow
 
@@ -46,3 +47,24 @@ def _row(columns: list[str], line: int, member: str, problems: list[Problem]) ->
         problems.append(Problem("record", member, f"has 2 columns in line {line}"))
     path, digest, size = [*columns, "", ""][:3]
     return RecordRow(path, digest, size, line)
+
+
+# ---- writing
+
+
+def record_text(rows: Iterable[tuple[str, str, int]], record: str) -> str:
+    """Return the text of a RECORD: a row for each (name, SHA-256 in hexadecimal, size), in their order, its own without either last.
+
+    Its signatures, RECORD.jws and RECORD.p7s, are never listed: they can only be made afterwards.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    unlisted = {record, f"{record}.jws", f"{record}.p7s"}
+    writer.writerows((name, f"sha256={_base64(sha256)}", size) for name, sha256, size in rows if name not in unlisted)
+    writer.writerow((record, "", ""))
+    return text.getvalue()
+
+
+def _base64(sha256: str) -> str:
+    """Return a hash as RECORD has it: in the alphabet that is safe in file names, without padding."""
+    return base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode("ascii")

@@ -12,7 +12,7 @@ from relocator.errors import ContainerError
 from relocator.files import FileBuffer
 from relocator.model import Interpreter
 
-__all__ = ["MAX_SIZE", "Container", "Entry", "open_container", "open_environment", "open_wheels"]
+__all__ = ["MAX_SIZE", "Container", "Entry", "Wheel", "open_container", "open_environment", "open_wheels"]
 
 _UNPACK = "unpack it and name the folder"
 _UNPACK_TAR = "unpack it (`tar -xf FILE`) and name the folder"

@@ -18,7 +18,8 @@ class Entry(NamedTuple):
     path: str
     """Where it lies once installed: below `model.PREFIX`, or the absolute path of a file on disk."""
     data: Buffer | None
-    """Its bytes, valid until the next entry is asked for; None when they cannot be had, which a `Problem` explains."""
+    """Its bytes, valid until the next entry is asked for; None when they need not be had, since `member`'s hash was known already, or when
+    they cannot, which a `Problem` explains."""
     owner: str
     """Name of the distribution that brings it; `model.FOLDER_OWNER` when none does."""
 

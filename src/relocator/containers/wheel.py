@@ -1,20 +1,23 @@
 """Wheels: a zip archive whose name and .dist-info folder say what it is (PEP 427 and "Binary distribution format")."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple, Self
 
 from relocator import metadata
-from relocator.archives import open_archive
+from relocator.archives import Archive, open_archive
 from relocator.containers.entry import Entry
 from relocator.files import FileBuffer
-from relocator.inflating import Content, Head, Wanted, contents, everything, read_member
+from relocator.inflating import NOTHING_KNOWN, Content, Head, Known, Wanted, contents, everything, read_member
 from relocator.model import PREFIX, ContainerFacts, Distribution, Member, Problem, RecordRow
 from relocator.records import parse_record
 
 SITE = f"{PREFIX}/lib/python3/site-packages"
 """Where a wheel's modules lie once installed. Purelib and platlib are one: only Fedora's own Python ever told them apart."""
+
+_PLACES = {"purelib": SITE, "platlib": SITE, "scripts": f"{PREFIX}/bin", "headers": f"{PREFIX}/include/{{}}", "data": PREFIX}
+"""Where the folders in NAME-VERSION.data go; {} stands for NAME."""
 
 _LABEL = frozenset("0123456789abcdefghijklmnopqrstuvwxyz_.")
 _NAME_FAULT = "has a file name that is none of a wheel, NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
@@ -53,8 +56,12 @@ def parse_wheel_name(file_name: str) -> WheelName | None:
 class Wheel:
     """An opened wheel, a `Container`. `entries` is to be gone through once."""
 
-    def __init__(self, subject: str, data: FileBuffer, max_size: int) -> None:
-        """Take over the opened file; raise ContainerError when it is no zip archive that can be followed, or too large."""
+    def __init__(self, subject: str, data: FileBuffer, max_size: int, known: Mapping[str, Known] = NOTHING_KNOWN) -> None:
+        """Take over the opened file; raise ContainerError when it is no zip archive that can be followed, or too large.
+
+        Members that are `known`, and are what they are known to be as far as the directory tells, come with their hash and without data,
+        .dist-info's own files excepted.
+        """
         self._subject = subject
         self._data = data
         self._archive = open_archive(data, max_size)
@@ -64,8 +71,15 @@ class Wheel:
         if self._name is None:
             self._problems.append(Problem("metadata", "", f"{_NAME_FAULT}: {file_name}"))
         self._dist_info = self._find_dist_info()
+        own = {f"{self._dist_info}/{name}" for name in _INFO_FILES}
+        self._known = {name: fact for name, fact in known.items() if name not in own}
         self._info: dict[str, bytes] = {}
         self._members: list[Member] = []
+
+    @property
+    def archive(self) -> Archive:
+        """The archive's directory, for who copies members of it."""
+        return self._archive
 
     @property
     def has_wheel_file(self) -> bool:
@@ -75,7 +89,7 @@ class Wheel:
     def entries(self, wanted: Wanted = everything) -> Iterator[Entry]:
         """Yield every file once, in the archive's order, see `Container`; raise ContainerError when memory does not suffice."""
         owner = self._owner()
-        for content in contents(self._archive, wanted):
+        for content in contents(self._archive, wanted, self._known):
             self._problems += content.problems
             self._problems += _type_problems(content)
             if content.member.is_folder:
@@ -180,17 +194,20 @@ class Wheel:
     # ---- layout
 
     def _installed(self, name: str) -> str:
-        """Return where installers put a member: what lies in NAME-VERSION.data is spread over the installation."""
         folder, _, rest = name.partition("/")
-        key, _, inner = rest.partition("/")
-        if not folder.endswith(".data") or not inner:
-            return f"{SITE}/{name}"
-        if key not in ("purelib", "platlib", "scripts", "headers", "data"):
+        key = rest.partition("/")[0]
+        if folder.endswith(".data") and "/" in rest and key not in _PLACES:
             self._problems.append(Problem("metadata", f"{folder}/{key}", "is a place that installers do not know"))
-            return f"{SITE}/{name}"
-        distribution = folder.partition("-")[0]
-        places = {"scripts": f"{PREFIX}/bin", "headers": f"{PREFIX}/include/{distribution}", "data": PREFIX}
-        return f"{places.get(key, SITE)}/{inner}"
+        return installed_path(name)
+
+
+def installed_path(member: str) -> str:
+    """Return where installers put a member: what lies in NAME-VERSION.data is spread over the installation."""
+    folder, _, rest = member.partition("/")
+    key, _, inner = rest.partition("/")
+    if not folder.endswith(".data") or not inner or key not in _PLACES:
+        return f"{SITE}/{member}"
+    return f"{_PLACES[key].format(folder.partition('-')[0])}/{inner}"
 
 
 def _member(content: Content) -> Member:
