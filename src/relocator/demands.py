@@ -134,6 +134,18 @@ def refused_symbols(survey: Survey, want: Wants, level: Level) -> Iterator[tuple
                 yield library, symbol.name.decode("utf-8", "surrogateescape")
 
 
+def refused_libraries(survey: Survey) -> tuple[str, ...]:
+    """Return the promised libraries from which binaries take symbols that the target's level refuses; none for a local tag."""
+    found = {
+        library
+        for arch, floor in (() if survey.target.local else survey.target.floors)
+        if (promises := survey.promises_for(arch)) is not None
+        for want in wants(survey, arch)
+        for library, _ in refused_symbols(survey, want, promises.level(floor))
+    }
+    return tuple(sorted(found))
+
+
 def _is_from(symbol: Import, library: str) -> bool:
     return symbol.library in ("", library) and not symbol.weak and symbol.used
 

@@ -57,3 +57,12 @@ def libc_of(image: Image, target: Target) -> str:
         return libc
     names = {needed.name for needed in image.needed}
     return "musl" if "libc.so" in names else "bionic" if "liblog.so" in names else "glibc"
+
+
+def other_libc(image: Image, libc: str) -> str:
+    """Return the C library that an ELF image was linked with where that is another than the one named; "" where nothing tells.
+
+    A loader maps such a file, and then looks in vain for the other C library, or has a second one in the process.
+    """
+    found = evidence_of_libc(image).libc
+    return found if libc in LIBCS and found != libc else ""

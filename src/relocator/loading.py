@@ -43,6 +43,8 @@ class Host:
     """glibc: the names in ld.so.cache and their paths, in its order."""
     directories: tuple[str, ...] = ()
     """The default directories, in order; of Windows System32."""
+    via: str = "default directories"
+    """By which rule `directories` are looked into."""
     _paths: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def named(self, name: str) -> list[str]:
@@ -51,6 +53,37 @@ class Host:
             for known, path in self.libraries:
                 self._paths.setdefault(known, []).append(path)
         return self._paths.get(name, [])
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a repair asks of the search for libraries; an audit asks nothing, and the real loader knows none of it.
+
+    The order is then (`search_order.steps`): what the loader finds inside the container; `excluded`; the interpreter's own library; what
+    the target promises, unless it is in `included`; `provided`; `inside`; `files`; `folders`; what the loader finds outside the container,
+    its host's directories last. What cannot be mapped, being of another architecture or damaged, is passed over everywhere.
+    """
+
+    excluded: tuple[str, ...] = ()
+    """Patterns of names or paths that stay outside, with all that they bring."""
+    included: tuple[str, ...] = ()
+    """Patterns of names or paths of libraries that are taken although the target promises them."""
+    doubted: tuple[str, ...] = ()
+    """Names of libraries that are taken where they are found, and left to the target's promise where not."""
+    provided: tuple[tuple[str, str, str], ...] = ()
+    """Name of a library, installed path that it will have, distribution that brings it."""
+    inside: tuple[tuple[str, str], ...] = ()
+    """Name of a library, installed path: what the container has where the loader does not look."""
+    folders: tuple[tuple[str, str], ...] = ()
+    """Directory of this machine, and by which rule it is looked into: "--search /opt/lib", "LD_LIBRARY_PATH"."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name of a library, path on this machine: what was asked for by its path; tried before `folders`."""
+    absolute: bool = False
+    """Absolute paths in binaries count: they are those of a machine like this one."""
+    libpython: bool = True
+    """The interpreter's own library stays outside."""
+    fold_case: bool = False
+    """Names are compared without regard to case (Windows); those above are case-folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +106,8 @@ class Process:
     """Directories that the user named; tried after everything that the real loader tries."""
     host: Host | None = None
     """This machine's own libraries, when they are to be looked at: then what it lacks is missing, unless a tag promises it."""
+    sources: Sources | None = None
+    """What a repair asks of the search; None for the real loader's."""
 
     def promised(self, name: str, arch: str) -> bool:
         """Tell whether the target promises the library: at its floor when decided, at any level when not."""

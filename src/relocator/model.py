@@ -348,6 +348,8 @@ class Survey:
     global_scope: tuple[str, ...] = ()
     """Paths of the images whose symbols every load sees first, in order: the interpreter, its needs, what is opened RTLD_GLOBAL.
     Empty when no process is known, as for a wheel."""
+    wanted: tuple[tuple[str, str], ...] = ()
+    """Of a repair: paths of the outside files that `--include` asks for, and by which rule each was found; each has a Load of its own."""
     memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What `places` and `bindings` worked out from the loads, once for all rules; by the module's own keys."""
     _by_path: dict[str, Binary] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -17,8 +17,11 @@ from relocator.model import Binary, Format, Hint, Image, Unreadable
 Progress = Callable[[str, int], None]
 """Called with a member's name and its size in bytes after each one that was read."""
 
-_SOURCES = (".py", ".pyw", ".pth")
+SOURCES = (".py", ".pyw", ".pth")
 """.pth as an environment gives it: only the lines that Python runs."""
+
+MOST_KEPT = 4 << 20
+"""Bytes of a member that is kept whole."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,6 +35,10 @@ class Reading:
     sources: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     """Installed path and owner of each member that gave a hint."""
     others: Counter[str] = dataclasses.field(default_factory=Counter)
+    kinds: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What each member is that counts in `others`."""
+    texts: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    """Members that were kept whole."""
 
     def seen(self) -> dict[str, Seen]:
         """Return everything by installed path."""
@@ -41,15 +48,61 @@ class Reading:
         return found
 
 
-def read_container(container: Container, progress: Progress | None) -> Reading:
-    """Read all files of a container."""
+def read_container(
+    container: Container,
+    progress: Progress | None,
+    keep: Callable[[str], bool] | None = None,
+    known: Reading | None = None,
+) -> Reading:
+    """Read all files of a container.
+
+    Members of at most `MOST_KEPT` bytes that `keep` names are kept whole. A member that comes without bytes is what it was in `known`,
+    where one of its name and hash was read.
+    """
     reading = Reading()
+    before = _Known(known) if known is not None else None
     for entry in container.entries(lambda head: identify(head) is not None):
         if entry.data is not None:
             _sort_in(reading, entry, entry.data)
+            if keep is not None and keep(entry.member.name) and len(entry.data) <= MOST_KEPT:
+                reading.texts[entry.member.name] = bytes(entry.data[:])
+        elif before is not None:
+            before.hand_over(reading, entry, keep)
         if progress:
             progress(entry.member.name, entry.member.size)
     return reading
+
+
+class _Known:
+    """An earlier reading, by member."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._binaries = {binary.member: binary for binary in reading.binaries}
+        self._unreadable = {item.member: item for item in reading.unreadable}
+        self._others = frozenset(reading.other_paths)
+        self._hints: dict[str, list[Hint]] = {}
+        for hint in reading.hints:
+            self._hints.setdefault(hint.member, []).append(hint)
+
+    def hand_over(self, reading: Reading, entry: Entry, keep: Callable[[str], bool] | None) -> None:
+        """Put into a new reading what is known of an entry without bytes."""
+        member, path, old = entry.member.name, entry.path, self._reading
+        if (binary := self._binaries.get(member)) is not None:
+            if not entry.member.sha256 or entry.member.sha256 == binary.sha256:
+                reading.binaries.append(dataclasses.replace(binary, path=path, owner=entry.owner))
+        elif (unreadable := self._unreadable.get(member)) is not None:
+            reading.unreadable.append(dataclasses.replace(unreadable, path=path, owner=entry.owner))
+        elif path in self._others:
+            reading.other_paths.append(path)
+            if kind := old.kinds.get(member):
+                reading.kinds[member] = kind
+                reading.others[kind] += 1
+            if member in old.sources:
+                reading.hints.extend(self._hints[member])
+                reading.sources[member] = path, entry.owner
+        if keep is not None and keep(member) and member in old.texts:
+            reading.texts[member] = old.texts[member]
 
 
 def read_file(path: str, owner: str = "") -> Seen | None:
@@ -76,7 +129,7 @@ def hash_of(path: str) -> str:
 
 def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
     member, path = entry.member.name, entry.path
-    if member.endswith(_SOURCES):
+    if member.endswith(SOURCES):
         hints = python_sources.hints(member, path, data)
         if hints:
             reading.hints.extend(hints)
@@ -92,6 +145,7 @@ def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
         reading.other_paths.append(path)
         if found:
             reading.others[found] += 1
+            reading.kinds[member] = found
 
 
 def _identified(member: str, path: str, data: Buffer, sha256: str, owner: str) -> Binary | Unreadable | str | None:

@@ -1,21 +1,29 @@
 """Container and world make a Survey: read every binary once, find the roots, run the loader for each, say what each file is for."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from relocator import roles, tags
 from relocator.backends import backend_for, format_of_system
 from relocator.containers import Container
+from relocator.demands import refused_libraries
 from relocator.knowledge import providers
 from relocator.libc import evidence_of_libc
-from relocator.loading import AddedDirectory, Process, Seen, directory
+from relocator.loading import AddedDirectory, Host, Process, Seen, Sources, directory
 from relocator.metadata import distribution_of
 from relocator.model import FOLDER_OWNER, PYTHON_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
 from relocator.paint import short_path
 from relocator.processes import Python, Surroundings, own_platform, target_of
 from relocator.reading import Progress, Reading, hash_of, read_container, read_file
+from relocator.repairs import RepairOptions, Sought
+from relocator.search_order import is_inside
+from relocator.sources import Search, files_asked, host_of, sources_of, wanted
 from relocator.target import Promises, Target
 from relocator.world import PackageWorld, Reach, host_for
+
+if TYPE_CHECKING:
+    from relocator.providing import Provided
 
 
 def take_surveys(
@@ -38,19 +46,95 @@ def take_surveys(
     return tuple(_package(facts, reading, goal, tuple(search)) for goal in tags.targets_of(facts, target))
 
 
+def package_survey(facts: ContainerFacts, reading: Reading, target: Target) -> Survey:
+    """Return what an audit makes of a package that was read: nothing outside it is looked at."""
+    return _package(facts, reading, target, ())
+
+
+def survey_for_repair(facts: ContainerFacts, reading: Reading, target: Target, options: RepairOptions, sought: Sought) -> Survey:
+    """Return the survey of a wheel with the libraries from outside that a repair would take (`loading.Sources` says in which order).
+
+    Raises RepairRefused when what the options ask for cannot be found.
+    """
+    from relocator.providing import provided_by  # noqa: PLC0415  (start-up time: an audit needs nothing of it)
+
+    target = _with_libc(target, reading.binaries)
+    brought = provided_by(options.provided_by, facts, target, sought.search, environment=sought.prefix)
+    world = PackageWorld(reading.seen(), dict(facts.links), (), read_file, _is_of_disk, fold_disk=target.os == "windows")
+    sources = sources_of(options, sought, reading, target, provided=brought.libraries, files=files_asked(options, world))
+    process = _Package(facts, target, world, _added(reading), (), host_of(sought, target), sources, _opened(reading))
+    found = _with_world(process, reading, options, brought)
+    if refused := refused_libraries(found):
+        return _with_world(
+            process._replace(sources=dataclasses.replace(sources, doubted=sources.doubted + refused)), reading, options, brought
+        )
+    return found
+
+
+def _with_world(process: "_Package", reading: Reading, options: RepairOptions, brought: "Provided") -> Survey:
+    binaries = tuple(_with_extension(binary, process.facts) for binary in reading.binaries)
+    loads = process.loads(_loaded(binaries, process.target))
+    sources = process.sources or Sources()
+    search = Search(sources, process.host, process.world, _arches(loads, process.target), process.target)
+    chosen = wanted(options, search, reading, loads)
+    loads += process.loads(_loaded([one.binary for one in chosen], process.target))
+    brought.refuse_unreachable(loads, fold_case=sources.fold_case)
+    told = _told(process.facts, reading, process.target, binaries, loads, world=process.world)
+    return dataclasses.replace(told, wanted=tuple((one.binary.path, one.via) for one in chosen))
+
+
 # ---- a package
 
 
 def _package(facts: ContainerFacts, reading: Reading, target: Target, search: tuple[str, ...]) -> Survey:
     target = _with_libc(target, reading.binaries)
     world = PackageWorld(reading.seen(), dict(facts.links), search, read_file)
+    process = _Package(facts, target, world, _added(reading), search, opened=_opened(reading))
     binaries = tuple(_with_extension(binary, facts) for binary in reading.binaries)
-    added = tuple(AddedDirectory(h.argument, h.member, h.line) for h in reading.hints if h.call == "add_dll_directory" and h.argument)
-    loads = tuple(
-        _judged(backend_for(binary.format).load(binary, image.arch, world, _process(image, target, search, added)), target, facts)
-        for binary, image in _loaded(binaries, target)
-    )
-    return _told(facts, reading, target, binaries, loads, world=world)
+    return _told(facts, reading, target, binaries, process.loads(_loaded(binaries, target)), world=world)
+
+
+class _Package(NamedTuple):
+    """The process in which each of a package's roots is loaded."""
+
+    facts: ContainerFacts
+    target: Target
+    world: PackageWorld
+    added: tuple[AddedDirectory, ...]
+    search: tuple[str, ...]
+    host: Host | None = None
+    sources: Sources | None = None
+    opened: tuple[tuple[str, str], ...] = ()
+    """Folder of a source, and path of a DLL that it opens: what lies below the folder is imported later."""
+
+    def loads(self, roots: Iterable[tuple[Binary, Image]]) -> tuple[Load, ...]:
+        return _judged(tuple(self._load(binary, image) for binary, image in roots), self.target, self.facts)
+
+    def _load(self, binary: Binary, image: Image) -> Load:
+        process = _process(image, self.target, self.search, self.added)
+        if image.format == Format.PE:
+            first = (path for folder, path in self.opened if binary.path.startswith(folder + "/") and path != binary.path)
+            process = dataclasses.replace(process, loaded=tuple(dict.fromkeys(first)))
+        if self.sources is not None:
+            process = dataclasses.replace(process, host=self.host, sources=self.sources)
+        return backend_for(binary.format).load(binary, image.arch, self.world, process)
+
+
+def _added(reading: Reading) -> tuple[AddedDirectory, ...]:
+    return tuple(AddedDirectory(h.argument, h.member, h.line) for h in reading.hints if h.call == "add_dll_directory" and h.argument)
+
+
+def _opened(reading: Reading) -> tuple[tuple[str, str], ...]:
+    calls = [hint for hint in reading.hints if hint.call == "cdll" and hint.argument and hint.argument.startswith("/")]
+    return tuple((directory(reading.sources[hint.member][0]), hint.argument or "") for hint in calls)
+
+
+def _arches(loads: Sequence[Load], target: Target) -> tuple[str, ...]:
+    return target.arches or tuple(dict.fromkeys(load.arch for load in loads))
+
+
+def _is_of_disk(path: str) -> bool:
+    return not is_inside(path)
 
 
 def _loaded(binaries: Sequence[Binary], target: Target) -> Iterator[tuple[Binary, Image]]:
@@ -193,33 +277,44 @@ def _without_target(resolution: Resolution) -> Resolution:
 # ---- what is missing
 
 
-def _judged(load: Load, target: Target, facts: ContainerFacts) -> Load:
+class _Others(NamedTuple):
+    """What tells the distributions that a package needs from its own files."""
+
+    requires: tuple[str, ...]
+    roots: tuple[str, ...]
+    """Where distributions are installed."""
+    own: frozenset[str]
+    """The package's own files and folders there."""
+
+
+def _judged(loads: tuple[Load, ...], target: Target, facts: ContainerFacts) -> tuple[Load, ...]:
     """Turn what the loader did not find into what we expect, or cannot decide."""
-    if all(r.how != How.MISSING for r in load.resolutions):
-        return load
+    if all(r.how != How.MISSING for load in loads for r in load.resolutions):
+        return loads
     requires = tuple(distribution_of(text) for d in facts.distributions for text in d.requires)
-    return dataclasses.replace(load, resolutions=tuple(_expected(r, target, requires, facts) for r in load.resolutions))
+    own = frozenset(member.name.partition("/")[0] for member in facts.members)
+    others = _Others(requires, tuple(distribution.root for distribution in facts.distributions), own)
+    return tuple(dataclasses.replace(load, resolutions=tuple(_expected(r, target, others) for r in load.resolutions)) for load in loads)
 
 
-def _expected(resolution: Resolution, target: Target, requires: Sequence[str], facts: ContainerFacts) -> Resolution:
+def _expected(resolution: Resolution, target: Target, others: _Others) -> Resolution:
     if resolution.how != How.MISSING:
         return resolution
-    shippers = [name for name in providers.known_to_ship(resolution.needed.name.rpartition("/")[2]) if name in requires]
+    shippers = [name for name in providers.known_to_ship(resolution.needed.name.rpartition("/")[2]) if name in others.requires]
     if shippers:
         return resolution._replace(how=How.EXPECTED, via=f"known to be shipped by {shippers[0]}, which Requires-Dist names")
-    sibling = _sibling(resolution, facts) if requires else ""
+    sibling = _sibling(resolution, others) if others.requires else ""
     if sibling:
         return resolution._replace(how=How.EXPECTED, via=f"searched in {sibling}, beside this package; Requires-Dist is not empty")
     return resolution if target.decided else _without_target(resolution)
 
 
-def _sibling(resolution: Resolution, facts: ContainerFacts) -> str:
+def _sibling(resolution: Resolution, others: _Others) -> str:
     """Return the folder of another distribution that the search reached for; "" when it stayed inside this one."""
-    for distribution in facts.distributions:
-        own = {member.name.partition("/")[0] for member in facts.members}
+    for root in others.roots:
         for tried in resolution.tried:
-            if tried.place.startswith(distribution.root + "/"):
-                top = tried.place.removeprefix(distribution.root + "/").split("/")
-                if len(top) > 1 and top[0] not in own:
+            if tried.place.startswith(root + "/"):
+                top = tried.place.removeprefix(root + "/").split("/")
+                if len(top) > 1 and top[0] not in others.own:
                     return "/".join(top[:-1])
     return ""

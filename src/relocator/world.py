@@ -33,9 +33,11 @@ class PackageWorld:
         search: Iterable[str],
         read: Callable[[str], Seen | None],
         reach: Reach | None = None,
+        *,
+        fold_disk: bool = False,
     ) -> None:
         """Take the files by installed path, aliases by path, the search directories, a reader for files of the disk, and what else is in
-        reach of it.
+        reach of it. With `fold_disk` names that Windows takes for the same are the same on the disk, too, whatever it keeps apart.
         """
         self._seen = seen
         self._links = links
@@ -43,6 +45,9 @@ class PackageWorld:
         self._roots = tuple(directory.rstrip("/") + "/" for directory in search)
         self._read = read
         self._reach = reach or (lambda path: False)
+        self._fold_disk = fold_disk
+        self._listed: dict[str, dict[str, str]] = {}
+        """Names in a folder of the disk, by case-folded name."""
         self._probed: dict[str, Seen | None] = {}
         self._real: dict[str, Seen | None] = {}
 
@@ -52,6 +57,8 @@ class PackageWorld:
         if fold_case and path not in self._seen:
             path = self._spelled(path)
         found = self._seen.get(path)
+        if found is None and fold_case and self._fold_disk and self._reach(path):
+            path = self._as_listed(path)
         if found is None and (path in self._probed or path.startswith(self._roots) or self._reach(path)):
             return self._probe(path)
         return found
@@ -60,6 +67,24 @@ class PackageWorld:
     def outside(self) -> tuple[Binary, ...]:
         """The binaries found on the disk so far that the container did not list, sorted by path."""
         return tuple(sorted((seen for seen in self._real.values() if isinstance(seen, Binary)), key=lambda binary: binary.path))
+
+    def names_in(self, folder: str) -> tuple[str, ...]:
+        """Return the names of what lies in a folder of the disk, sorted; none when it cannot be listed. Each is listed once."""
+        return tuple(sorted(self._names(folder).values()))
+
+    def _names(self, folder: str) -> dict[str, str]:
+        if folder not in self._listed:
+            try:
+                names = sorted(os.listdir(on_disk(folder)), reverse=True)
+            except (OSError, ValueError):  # ValueError: a name with a NUL
+                names = []
+            self._listed[folder] = {(name.casefold() if self._fold_disk else name): name for name in names}
+        return self._listed[folder]
+
+    def _as_listed(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        names = self._names(folder or "/")
+        return path if name in names.values() else f"{folder}/{names.get(name.casefold(), name)}"
 
     def _spelled(self, path: str) -> str:
         if self._folded is None:
@@ -93,10 +118,23 @@ def host_for(target: Target) -> Host | None:
     if sys.platform == "linux" and target.os == "linux" and target.libc == _libc():
         return _musl() if target.libc == "musl" else _glibc()
     if sys.platform == "win32" and target.os == "windows":
-        return Host(directories=(installed(os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32")),))
+        return Host(directories=(installed(os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32")),), via="System32")
     if sys.platform == "darwin" and target.os == "macos":
         return Host()  # dyld's model knows the fallback directories; the system's own libraries are no files
     return None
+
+
+def folders_of(text: str, separators: str = os.pathsep) -> tuple[str, ...]:
+    """Return the absolute folders that a variable such as PATH names; others depend on the current directory."""
+    for separator in separators[1:]:
+        text = text.replace(separator, separators[0])
+    written = (folder.strip('"') for folder in text.split(separators[0]))
+    return tuple(installed(folder).rstrip("/") or "/" for folder in written if os.path.isabs(folder))
+
+
+def full_path(path: str) -> str:
+    """Return a path that the user typed as paths are written here."""
+    return installed(os.path.abspath(path))
 
 
 def _libc() -> str:

@@ -52,7 +52,8 @@ class Bionic(Linker):
         library = "lib64" if facts.bits == 64 else "lib"
         for element in facts.runpath.split(":"):
             if element:
-                yield search(_expanded(element, origin, library), f"DT_RUNPATH of {member}: {element}")
+                said_by = "" if element.startswith("/") else origin
+                yield search(_expanded(element, origin, library), f"DT_RUNPATH of {member}: {element}", said_by)
 
 
 def _expanded(element: str, origin: str, library: str) -> str:

@@ -63,7 +63,7 @@ class Glibc(Linker):
         self._environment = process.variable("LD_LIBRARY_PATH")
         self._rpaths: dict[int, tuple[Step, ...]] = {}
         self._hwcaps = _HWCAPS.get(arch, ())
-        if not self.alone and process.promises is not None and process.host is None:
+        if not self.alone and process.promises is not None and (process.host is None or process.sources is not None):
             always = ("libc.so.6", *process.promises.always)
             self.known.update((name, None) for name in always if process.promised(name, arch))
 
@@ -131,17 +131,18 @@ class Glibc(Linker):
 
     def _filled_in(self, text: str, origin: str | None, via: str) -> tuple[Step, ...]:
         """Return one list's directories; what comes to nothing or is spelled like an earlier one is dropped (fillin_rpath)."""
-        found: dict[str, str] = {}
+        found: dict[str, tuple[str, str]] = {}
         for element in text.split(":"):
             for folder in self._expanded(element, origin) if element else ("",):
-                found.setdefault(folder.rstrip("/") or folder[:1], f"{via}: {element or 'empty element'}")
-        return tuple(step for folder, why in found.items() for step in self._with_subdirectories(search(folder, why)))
+                said_by = "" if element.startswith("/") else origin or ""
+                found.setdefault(folder.rstrip("/") or folder[:1], (f"{via}: {element or 'empty element'}", said_by))
+        return tuple(step for folder, (why, said_by) in found.items() for step in self._with_subdirectories(search(folder, why, said_by)))
 
     def _with_subdirectories(self, step: Directory) -> Iterator[Directory]:
         yield step
         if step.prefix.startswith("/"):
             for level in self._hwcaps:
-                yield Directory(f"{step.prefix}glibc-hwcaps/{level}/", f"{step.via}, glibc-hwcaps subdirectory", quiet=True)
+                yield Directory(f"{step.prefix}glibc-hwcaps/{level}/", f"{step.via}, glibc-hwcaps subdirectory", True, step.origin)
 
     def _expanded(self, text: str, origin: str | None) -> Iterator[str]:
         """Yield a text with its dynamic string tokens replaced, once for each value that they may have on the target."""

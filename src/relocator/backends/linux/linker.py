@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from relocator import search_order
 from relocator.errors import InternalError
-from relocator.loading import Host, OtherFile, Process, Seen, World, normalise
+from relocator.libc import other_libc
+from relocator.loading import Host, OtherFile, Process, Seen, Sources, World, normalise
 from relocator.model import Binary, Format, How, Image, Load, Needed, Resolution, Tried, Unreadable
 from relocator.native import ElfFacts
+from relocator.search_order import Place
 
 MOST_PLACES = 200_000
 """Places that one load may try. The largest real package needs a fiftieth of it; lying tables could ask for needs times elements."""
@@ -30,6 +33,8 @@ class Directory(NamedTuple):
     via: str
     quiet: bool = False
     """Told only when the file is there."""
+    origin: str = ""
+    """Folder of the file whose $ORIGIN the directory was said by; "" when it was said in full."""
 
 
 Step = Directory | Tried
@@ -176,8 +181,11 @@ class Linker(ABC):
 
     def _answer(self, importer: Mapped, position: int, needed: Needed) -> None:
         trail: list[Tried] = []
-        how, found = self._find(importer, needed.name, trail)
         target = None
+        if self.process.sources is None:
+            how, found = self._find(importer, needed.name, trail)
+        else:
+            how, found, target = self._seek(importer, needed.name, trail, self.process.sources)
         if found is not None:
             importer.children.append(found)
             target = found.binary.path
@@ -188,17 +196,11 @@ class Linker(ABC):
     # ---------------------------------------------------------------- one need
 
     def _find(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
-        if reason := self.own(name):
-            itself = self._itself()
-            trail.append(Tried(itself.binary.path if itself else name, reason, "found"))
-            return How.PROMISED, itself
-        if name in self.known:
-            return self._already(self.known[name], name, trail)
+        if (answer := self._at_hand(name, trail)) is not None:
+            return answer
         if "/" in name:
             return self._by_path(importer, name, trail)
-        if importer.steps is None:
-            importer.steps = tuple(self.steps(importer))
-        for step in importer.steps:
+        for step in self._steps_of(importer):
             if isinstance(step, Tried):
                 trail.append(step)
                 continue
@@ -208,6 +210,19 @@ class Linker(ABC):
             if verdict.final:
                 return How.MISSING, None
         return self._last_resorts(importer, name, trail)
+
+    def _at_hand(self, name: str, trail: list[Tried]) -> tuple[How, Mapped | None] | None:
+        """Return what the loader takes for the name without any search; None when it has to search."""
+        if reason := self.own(name):
+            itself = self._itself()
+            trail.append(Tried(itself.binary.path if itself else name, reason, "found"))
+            return How.PROMISED, itself
+        return self._already(self.known[name], name, trail) if name in self.known else None
+
+    def _steps_of(self, importer: Mapped) -> tuple[Step, ...]:
+        if importer.steps is None:
+            importer.steps = tuple(self.steps(importer))
+        return importer.steps
 
     def _by_path(self, importer: Mapped, name: str, trail: list[Tried]) -> tuple[How, Mapped | None]:
         via = f"path in DT_NEEDED of {importer.binary.member}"
@@ -292,10 +307,59 @@ class Linker(ABC):
                 return self._take(verdict.binary, path, name, importer)
         return How.MISSING, None
 
+    # ---------------------------------------------------------------- one need, of a repair
+
+    def _seek(self, importer: Mapped, name: str, trail: list[Tried], sources: Sources) -> tuple[How, Mapped | None, str | None]:
+        """Answer a need as a repair looks for it (`search_order`); what cannot be mapped is passed over everywhere."""
+        if (answer := self._at_hand(name, trail)) is not None:
+            return *answer, None
+        excluded = self.without_defaults(importer)
+        promised = not excluded and self.process.promised(name, self.arch)
+        promise = Tried(name, "default directories", self._promise(name)) if promised else None
+        host = self._host_places(self.process.host, name) if self.process.host and not excluded and "/" not in name else ()
+        places = (Place(path, via) for path, via in host)
+        for step in search_order.steps(sources, name, self._own_places(importer, name), promise=promise, host=places):
+            if isinstance(step, search_order.Ending):
+                trail.append(step.tried)
+                return step.how, None, step.target
+            binary = self._fitting(step, trail)
+            if binary is not None and (reason := self._kept_out(step.path, binary, sources)):
+                trail.append(Tried(step.path, reason, "not taken"))
+                return How.EXPECTED, None, None
+            if binary is not None:
+                return *self._take(binary, step.path, "" if "/" in name else name, importer), None
+        if not trail:
+            trail.append(Tried(name, excluded or "default directories", "not promised"))
+        return How.MISSING, None, None
+
+    def _own_places(self, importer: Mapped, name: str) -> Iterator[Place]:
+        """Yield where the loader looks by the binaries' own search paths, or for a name that is a path."""
+        if "/" in name:
+            via = f"path in DT_NEEDED of {importer.binary.member}"
+            for path in self.paths(importer, name):
+                absolute = path.startswith("/")
+                yield Place(normalise(path) if absolute else path, via, origin="" if name.startswith("/") else importer.path)
+            return
+        for step in self._steps_of(importer):
+            if isinstance(step, Tried):
+                yield Place(step.place, step.via, step.outcome)
+            else:
+                yield Place(step.prefix + name, step.via, "", step.quiet, step.origin)
+
+    def _fitting(self, place: Place, trail: list[Tried]) -> Binary | None:
+        """Return the binary at a place if it can be mapped, and write down what was seen."""
+        if place.outcome:
+            trail.append(Tried(place.path, place.via, place.outcome))
+            return None
+        return self._look(place.path, place.via, trail, quiet=place.quiet, ends="").binary
+
+    def _kept_out(self, path: str, binary: Binary, sources: Sources) -> str:
+        return "" if binary.owner else search_order.exclusion(sources, path, binary.path)
+
     def _host_places(self, host: Host, name: str) -> Iterator[tuple[str, str]]:
         """Yield where this machine's loader looks by itself, and by which rule."""
         yield from ((path, "ld.so.cache") for path in host.named(name))
-        yield from ((f"{folder}/{name}", "default directories") for folder in host.directories)
+        yield from ((f"{folder}/{name}", host.via) for folder in host.directories)
 
     def _promise(self, name: str) -> str:
         if name not in self._promises:
@@ -310,12 +374,16 @@ class Linker(ABC):
             return Verdict("truncated", final=True)
         if seen.image(self.arch) is None:
             return self.foreign(facts_of(seen.images[0]))
+        if self.process.sources is not None and not seen.owner and (other := other_libc(image_of(seen, self.arch), self.name)):
+            return Verdict(f"other C library: {other}", final=True)
         return Verdict("found", seen)
 
     def _how(self, mapped: Mapped) -> How:
         binary = mapped.binary
         if not binary.owner:
             return How.PROMISED if mapped.promised else How.OUTSIDE
+        if self.process.sources is not None:  # the root may be a file from outside
+            return How.BUNDLED
         return How.BUNDLED if binary.owner == self.root.owner else How.PROVIDED
 
 
@@ -330,10 +398,10 @@ def promise(process: Process, name: str, arch: str) -> str:
     return f"promised by {names[0] if names else promises.platform}"
 
 
-def search(folder: str, via: str) -> Directory:
-    """Return the step that searches a folder as it stands in a path: absolute, relative or empty."""
+def search(folder: str, via: str, origin: str = "") -> Directory:
+    """Return the step that searches a folder as it stands in a path: absolute, relative or empty; `origin` as in `Directory`."""
     if folder.startswith("/"):
-        return Directory(normalise(folder).rstrip("/") + "/", via)
+        return Directory(normalise(folder).rstrip("/") + "/", via, origin=origin)
     return Directory(f"{folder.rstrip('/') or '.'}/", via)
 
 

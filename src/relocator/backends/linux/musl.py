@@ -51,7 +51,7 @@ class Musl(Linker):
         origin = directory(mapped.binary.path if mapped is self.main else mapped.path)
         for element in elements(text):
             expanded = element.replace("${ORIGIN}", origin).replace("$ORIGIN", origin)
-            yield search(expanded, f"{via}: {element}")
+            yield search(expanded, f"{via}: {element}", "" if element.startswith("/") else origin)
 
 
 def elements(text: str) -> list[str]:

@@ -114,8 +114,15 @@ def _contradictions(image: Image, theirs: Reading) -> tuple[str, ...]:
     return tuple(
         f"{name}: {mine!r}, second reading {other!r}"
         for name, mine, other in zip(Reading._fields, reading_of(image), theirs, strict=True)
-        if mine != other
+        if other not in (mine, _replaced(mine))
     )
+
+
+def _replaced(value: Any) -> Any:
+    """Return strings and what is made of them with U+FFFD for what is no UTF-8, as pyelftools decodes most names."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return tuple(map(_replaced, value)) if isinstance(value, tuple) else value
 
 
 def symbol_differences(images: Sequence[Image], data: bytes) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from relocator.loading import OtherFile, Process, Seen, World, directory, normalise
+from relocator import search_order
+from relocator.loading import OtherFile, Process, Seen, Sources, World, directory, normalise
 from relocator.model import PREFIX, Binary, Format, How, Image, Load, Needed, NeedKind, Resolution, Tried, Unreadable
 from relocator.native import MachOFacts
+from relocator.search_order import Place
 
 _MODERN_SDK = {"ios": (17, 0), "": (14, 0)}
 """Images built with an older SDK (or that do not say) get fallback directories (MachOFile.cpp, sdkOnOrAfter2022); "" is macOS."""
@@ -38,14 +40,6 @@ class _Chain(NamedTuple):
 
     link: _Loaded
     above: "_Chain | None"
-
-
-class _Place(NamedTuple):
-    """One path to try; without a path it can only be reported, with the outcome."""
-
-    name: str
-    via: str
-    outcome: str = ""
 
 
 def load(root: Binary, arch: str, world: World, process: Process) -> Load:
@@ -142,31 +136,70 @@ class _Session:
 
     def _resolve(self, chain: _Chain, position: int, needed: Needed) -> tuple[Resolution, _Loaded | None]:
         """Return what becomes of one need, and the image that it gets when that is not the system's."""
+        if self.process.sources is not None:
+            return self._seek(chain, position, needed, self.process.sources)
         tried: list[Tried] = []
         how, taken = How.MISSING, None
         for place in self._places(chain, needed.name):
             outcome, how, taken = self._look(place)
-            tried.append(Tried(place.name, place.via, outcome))
+            tried.append(Tried(place.path, place.via, outcome))
             if how != How.MISSING:
                 break
         target = taken.path if taken else None
         via = tried[-1].via if tried else "nowhere to look"
         return Resolution(chain.link.path, position, needed, self.arch, how, target, via, tuple(tried)), taken
 
-    def _look(self, place: _Place) -> tuple[str, How, _Loaded | None]:
+    def _seek(self, chain: _Chain, position: int, needed: Needed, sources: Sources) -> tuple[Resolution, _Loaded | None]:
+        """Answer a need as a repair looks for it (`search_order`)."""
+        how, taken, target, tried = self._sought(chain, needed.name, sources)
+        via = tried[-1].via if tried else "nowhere to look"
+        target = taken.path if taken else target
+        return Resolution(chain.link.path, position, needed, self.arch, how, target, via, tuple(tried)), taken
+
+    def _sought(self, chain: _Chain, name: str, sources: Sources) -> tuple[How, _Loaded | None, str | None, list[Tried]]:
+        """Return how a need is met, the image, the path of what is no image of this world, and the trail."""
+        if name.startswith(("/", "@rpath/")) and (already := self.names.get(name)):
+            return self._how(already), already, None, [Tried(name, "already loaded", "already loaded")]
+        tried: list[Tried] = []
+        named, fallbacks = tuple(self._named_places(chain, name)), tuple(self._fallbacks(chain.link, name))
+        promise, last = self._promised(named), self._promised(fallbacks)
+        leaf = _framework_part(name) or name.rpartition("/")[2]
+        folders = self.process.host.directories if self.process.host else ()
+        host = (Place(f"{folder}/{leaf}", self.process.host.via) for folder in folders if self.process.host)
+        for step in search_order.steps(sources, name, (*named, *fallbacks), promise=promise, last=last, host=host, leaf=leaf):
+            if isinstance(step, search_order.Ending):
+                return step.how, None, step.target, [*tried, step.tried]
+            outcome, how, taken = self._look(step)
+            tried.append(Tried(step.path, step.via, outcome))
+            if taken is not None and not taken.binary.owner and (reason := search_order.exclusion(sources, step.path, taken.path)):
+                return How.EXPECTED, None, None, [*tried, Tried(step.path, reason, "not taken")]
+            if taken is not None:
+                return how, taken, None, tried
+        return How.MISSING, None, None, tried
+
+    def _promised(self, places: Iterable[Place]) -> Tried | None:
+        """Return the first of some places that the target fills."""
+        first = next((place for place in places if not place.outcome and self.process.promised(place.path, self.arch)), None)
+        return Tried(first.path, first.via, self._promise()) if first else None
+
+    def _promise(self) -> str:
+        return "promised by " + (self.process.target.tag or "macOS")
+
+    def _look(self, place: Place) -> tuple[str, How, _Loaded | None]:
         """Return the outcome of one place, how it meets the need (MISSING: go on), and the image."""
-        if already := self.names.get(place.name):
+        if already := self.names.get(place.path):
             return "already loaded", self._how(already), already
         if place.outcome:
             return place.outcome, How.MISSING, None
-        if self.process.promised(place.name, self.arch):
-            return "promised by " + (self.process.target.tag or "macOS"), How.PROMISED, None
-        seen = self.world.at(place.name)
+        repairing = self.process.sources is not None
+        if not repairing and self.process.promised(place.path, self.arch):
+            return self._promise(), How.PROMISED, None
+        seen = self.world.at(place.path)
         if isinstance(seen, Binary) and seen.path in self.loaded:  # the same file by another name
             return "already loaded", self._how(self.loaded[seen.path]), self.loaded[seen.path]
         image = seen.image(self.arch) if isinstance(seen, Binary) else None
         refusal = _refusal(seen, image, self.platform)
-        if seen is None and self.process.host is None and not place.name.startswith((PREFIX, *self.process.search)):
+        if seen is None and not repairing and self.process.host is None and not place.path.startswith((PREFIX, *self.process.search)):
             refusal = "not promised"  # what lies on the user's machine is not looked at
         if refusal or image is None or not isinstance(seen, Binary):
             return refusal, How.MISSING, None
@@ -176,34 +209,44 @@ class _Session:
     def _how(self, item: _Loaded) -> How:
         if not item.binary.owner:
             return How.OUTSIDE
+        if self.process.sources is not None:  # the root may be a file from outside
+            return How.BUNDLED
         return How.BUNDLED if item.binary.owner == self.owner else How.PROVIDED
 
-    def _places(self, chain: _Chain, name: str) -> Iterator[_Place]:
+    def _places(self, chain: _Chain, name: str) -> Iterator[Place]:
         """Yield where dyld looks for a dylib command's name, in order."""
         if name.startswith("/") and name in self.names:  # loadDependents asks for an exact match before DYLD_LIBRARY_PATH counts
-            yield _Place(name, "already loaded")
+            yield Place(name, "already loaded")
         if name.startswith("@rpath/"):
-            yield _Place(name, "already loaded", "absent")
-        framework = _framework_part(name)
-        leaf = framework or name.rpartition("/")[2]
-        variable = "DYLD_FRAMEWORK_PATH" if framework else "DYLD_LIBRARY_PATH"
-        yield from _below(self._variable(variable), leaf, variable)
-        yield from self._expanded(chain, name)
-        yield from self._fallbacks(chain.link, name, leaf, bool(framework))
-        yield from (_Place(f"{folder}/{leaf}", f"--search {folder}") for folder in self.process.search)
+            yield Place(name, "already loaded", "absent")
+        yield from self._own_places(chain, name)
+        leaf = _framework_part(name) or name.rpartition("/")[2]
+        yield from (Place(f"{folder}/{leaf}", f"--search {folder}") for folder in self.process.search)
 
-    def _expanded(self, chain: _Chain, name: str) -> Iterator[_Place]:
+    def _own_places(self, chain: _Chain, name: str) -> Iterator[Place]:
+        """Yield where dyld looks when no image that is loaded already bears the name."""
+        yield from self._named_places(chain, name)
+        yield from self._fallbacks(chain.link, name)
+
+    def _named_places(self, chain: _Chain, name: str) -> Iterator[Place]:
+        """Yield what variables and the name itself say."""
+        framework = _framework_part(name)
+        variable = "DYLD_FRAMEWORK_PATH" if framework else "DYLD_LIBRARY_PATH"
+        yield from _below(self._variable(variable), framework or name.rpartition("/")[2], variable)
+        yield from self._expanded(chain, name)
+
+    def _expanded(self, chain: _Chain, name: str) -> Iterator[Place]:
         member = chain.link.binary.member
         if name.startswith("@rpath/"):
             yield from self._rpaths(chain, name.removeprefix("@rpath"))
         elif name.startswith("@"):
             yield self._at(name, chain.link, f"load command of {member}")
         elif name.startswith("/"):
-            yield _Place(normalise(name), f"load command of {member}")
+            yield Place(normalise(name), f"load command of {member}")
         else:
-            yield _Place(name, f"load command of {member}", _CURRENT_DIRECTORY)
+            yield Place(name, f"load command of {member}", _CURRENT_DIRECTORY)
 
-    def _rpaths(self, chain: _Chain, tail: str) -> Iterator[_Place]:
+    def _rpaths(self, chain: _Chain, tail: str) -> Iterator[Place]:
         """Yield the name below every LC_RPATH of the image and of what loaded it."""
         link: _Chain | None = chain
         while link is not None:
@@ -211,22 +254,24 @@ class _Session:
                 yield self._at(search.text + tail, link.link, f"LC_RPATH of {link.link.binary.member}: {search.text}")
             link = link.above
         if not self.program:
-            yield _Place("@rpath" + tail, "LC_RPATH of the caller of dlopen and of the program", _UNKNOWN_PROGRAM)
+            yield Place("@rpath" + tail, "LC_RPATH of the caller of dlopen and of the program", _UNKNOWN_PROGRAM)
 
-    def _at(self, path: str, loader: _Loaded, via: str) -> _Place:
+    def _at(self, path: str, loader: _Loaded, via: str) -> Place:
         """Expand @loader_path or @executable_path; what is neither and not absolute is left to the current directory."""
         first, _, rest = path.partition("/")
         if first == "@loader_path":
-            return _Place(normalise(f"{directory(loader.path)}/{rest}"), via)
+            return Place(normalise(f"{directory(loader.path)}/{rest}"), via, origin=loader.path)
         if first == "@executable_path":
-            known = _Place(normalise(f"{directory(self.program)}/{rest}"), via)
-            return known if self.program else _Place(path, via, _UNKNOWN_PROGRAM)
+            known = Place(normalise(f"{directory(self.program)}/{rest}"), via, origin=self.program)
+            return known if self.program else Place(path, via, _UNKNOWN_PROGRAM)
         if path.startswith("/"):
-            return _Place(normalise(path), via)
-        return _Place(path, via, "absent" if path.startswith("@") else _CURRENT_DIRECTORY)
+            return Place(normalise(path), via)
+        return Place(path, via, "absent" if path.startswith("@") else _CURRENT_DIRECTORY)
 
-    def _fallbacks(self, loader: _Loaded, name: str, leaf: str, framework: bool) -> Iterator[_Place]:
+    def _fallbacks(self, loader: _Loaded, name: str) -> Iterator[Place]:
         """Yield the leaf name in DYLD_FALLBACK_*, or for images built with an old SDK in the directories that those got."""
+        framework = _framework_part(name)
+        leaf = framework or name.rpartition("/")[2]
         variable = "DYLD_FALLBACK_FRAMEWORK_PATH" if framework else "DYLD_FALLBACK_LIBRARY_PATH"
         folders, via = self._variable(variable), variable
         if not folders and isinstance(loader.image.native, MachOFacts):
@@ -235,18 +280,18 @@ class _Session:
             if loader.image.native.sdk < modern:
                 folders = _FALLBACK_FRAMEWORKS[system] if framework else _FALLBACK_LIBRARIES
                 via = "fallback for SDKs before " + ".".join(map(str, modern))
-        yield from (place for place in _below(folders, leaf, via) if place.name != name)
+        yield from (place for place in _below(folders, leaf, via) if place.path != name)
 
     def _variable(self, name: str) -> tuple[str, ...]:
         return tuple(filter(None, self.process.variable(name).split(":")))
 
 
-def _below(folders: Iterable[str], leaf: str, via: str) -> Iterator[_Place]:
+def _below(folders: Iterable[str], leaf: str, via: str) -> Iterator[Place]:
     for folder in folders:
         if folder.startswith("/"):
-            yield _Place(normalise(f"{folder}/{leaf}"), via)
+            yield Place(normalise(f"{folder}/{leaf}"), via)
         else:
-            yield _Place(f"{folder}/{leaf}", via, _CURRENT_DIRECTORY)
+            yield Place(f"{folder}/{leaf}", via, _CURRENT_DIRECTORY)
 
 
 def _framework_part(name: str) -> str:

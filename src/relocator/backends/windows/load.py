@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from relocator import search_order
 from relocator.backends.windows.promises import is_api_set, is_known_dll, is_loaded_with_python, is_python_library
 from relocator.backends.windows.search import CPYTHON, Kind, Place, places_of, replaces_flags, standard_places
-from relocator.loading import Host, OtherFile, Process, Seen, World, normalise
+from relocator.loading import Host, OtherFile, Process, Seen, Sources, World, normalise
 from relocator.model import Binary, Format, How, Image, Load, Needed, NeedKind, Resolution, Tried, Unreadable
 from relocator.native import PeFacts
 
@@ -48,6 +49,8 @@ class _Answer(NamedTuple):
     how: How = How.MISSING
     file: tuple[Binary, Image] | None = None
     ends: bool = False
+    target: str | None = None
+    """Path of what meets the need and is no file of this world."""
 
 
 def load(root: Binary, arch: str, world: World, process: Process) -> Load:
@@ -142,11 +145,13 @@ class _Session:
         """Answer one need; what it newly brings in has its own needs searched in the inherited places."""
         tried: list[Tried] = []
         answer = _Answer(())
-        for answer in self._answers(_file_name(needed.name), places):
+        sources = self.process.sources
+        name = _file_name(needed.name)
+        for answer in self._answers(name, places) if sources is None else self._sought(name, places, sources):
             tried += answer.tried
             if answer.how != How.MISSING or answer.ends:
                 break
-        target = None
+        target = answer.target
         if answer.file is not None:
             binary, image = answer.file
             taken = self.files.get(binary.path) or self._map(binary, image, inherited, f"needed by {module.binary.member}")
@@ -157,6 +162,47 @@ class _Session:
         )
 
     # ---------------------------------------------------------------- where one name is looked for
+
+    def _sought(self, name: str, places: tuple[Place, ...], sources: Sources) -> Iterator[_Answer]:
+        """Yield what a repair finds, place by place (`search_order`); what cannot be mapped ends no search."""
+        at_hand = self._in_process(name)
+        if at_hand.how != How.PROMISED:
+            yield at_hand
+        promised = at_hand if at_hand.how == How.PROMISED else self._promised_place(name, places)
+        own = () if at_hand.how == How.PROMISED else self._own_places_of(name, places)
+        promise = promised.tried[0] if promised is not None else None
+        host = self.process.host
+        there = (search_order.Place(_joined(folder, name), host.via) for folder in (host.directories if host else ()) if host)
+        for step in search_order.steps(sources, name, own, promise=promise, host=there):
+            if isinstance(step, search_order.Ending):
+                yield _Answer((step.tried,), step.how, ends=True, target=step.target)
+            elif step.outcome:
+                yield _Answer((Tried(step.path, step.via, step.outcome),))
+            else:
+                yield self._unless_excluded(self._at(step.path, Place("", step.via, Kind.NAMED)), step.path, sources)
+
+    def _unless_excluded(self, answer: _Answer, path: str, sources: Sources) -> _Answer:
+        if answer.file is None or answer.file[0].owner or not (reason := search_order.exclusion(sources, path, answer.file[0].path)):
+            return answer
+        return _Answer((*answer.tried, Tried(path, reason, "not taken")), How.EXPECTED)
+
+    def _own_places_of(self, name: str, places: tuple[Place, ...]) -> Iterator[search_order.Place]:
+        """Yield where Windows looks for files, as far as that is known."""
+        if _is_absolute(name):
+            path = _joined("", name.lstrip("/")) if name.startswith("/") else name
+            yield search_order.Place(path, "import of a full path")
+            return
+        for place in places:
+            if place.folder:
+                origin = f"{place.folder}/" if place.kind == Kind.FOLDER else ""
+                yield search_order.Place(_joined(place.folder, name), place.via, origin=origin)
+
+    def _promised_place(self, name: str, places: tuple[Place, ...]) -> _Answer | None:
+        """Return what Windows or the Python promises in one of the places; None when nothing does."""
+        for place in places:
+            if (place.kind == Kind.SYSTEM and self._is_system(name)) or (place.kind == Kind.APPLICATION and self._is_beside_python(name)):
+                return self._promise(name, place.via)
+        return None
 
     def _answers(self, name: str, places: tuple[Place, ...]) -> Iterator[_Answer]:
         """Yield what the loader finds, place by place, and at last what lies in the directories that the user named."""
@@ -250,6 +296,8 @@ class _Session:
     def _how(self, binary: Binary) -> How:
         if not binary.owner:
             return How.OUTSIDE
+        if self.process.sources is not None:  # the root may be a file from outside
+            return How.BUNDLED
         return How.BUNDLED if binary.owner == self.root.owner else How.PROVIDED
 
 
