@@ -130,6 +130,9 @@ class MachOFacts:
     signature: Signature | None = None
     header_room: int = 0
     """Unused bytes between the load commands and the first section."""
+    name_room: int = 0
+    """Bytes by which the names in load commands may grow: `header_room` as far as nothing lies there, spare bytes within commands, and
+    commands that may go."""
     slice_offset: int = 0
     """Where the slice starts in a fat file, in bytes; 0 in a thin one."""
     slice_size: int = 0

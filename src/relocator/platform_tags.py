@@ -83,6 +83,22 @@ def parse_target(tag: str) -> Platform:
     )
 
 
+def with_arches(name: str, os: str, arches: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the platform tags that a name without architecture stands for, such as manylinux_2_28, manylinux2014 or macosx_11_0.
+
+    A whole tag stands for itself. Raises UsageError when the name stands for nothing on this system.
+    """
+    if parse(name).os:
+        return (name,)
+    spelled = arches
+    if os == "macos":
+        spelled = next(((fat,) for fat, members in FAT.items() if set(members) == set(arches)), arches)
+    elif os == "android":
+        spelled = tuple(next((abi for abi, known in ANDROID_ABIS.items() if known == arch), arch) for arch in arches)
+    whole = tuple(f"{name}_{arch}" for arch in spelled)
+    return tuple(parse_target(tag if parse(tag).os else name).tag for tag in whole) or (parse_target(name).tag,)
+
+
 def _versioned(rest: str) -> tuple[tuple[int, int], str] | None:
     """Split "2_17_x86_64" into (2, 17) and "x86_64"; None when it does not look so."""
     parts = rest.split("_", 2)

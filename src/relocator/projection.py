@@ -119,7 +119,9 @@ def _without_places(native: Native) -> Native:
         case ElfFacts():
             return dataclasses.replace(native, segments=(), debug_size=0, warnings=())
         case MachOFacts():
-            return dataclasses.replace(native, signature=None, header_room=0, slice_offset=0, slice_size=0, debug_size=0, warnings=())
+            return dataclasses.replace(
+                native, signature=None, header_room=0, name_room=0, slice_offset=0, slice_size=0, debug_size=0, warnings=()
+            )
         case PeFacts():
             return dataclasses.replace(native, overlay_size=0, header_room=0, debug_size=0, warnings=())
 

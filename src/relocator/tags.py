@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from relocator.demands import RELR_FROM, Wants, judged_prefixes, refused_symbols, symbols_with, wants
 from relocator.model import Binary, ContainerFacts, Format, Image, Survey
@@ -85,6 +86,18 @@ class Blocker:
     """A symbol version, a macOS version, or what else the binary asks for ("DT_RELR", "x86-64-v3")."""
 
 
+class Waived(NamedTuple):
+    """What does not count against a tag, because somebody decided so."""
+
+    libraries: frozenset[str] = frozenset()
+    """Libraries that stay outside although no tag promises them; what is asked of them does not count either."""
+    isa: bool = False
+    """The x86-64 level that binaries name."""
+
+
+_NOTHING = Waived()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Computed:
     """The best platform tags that the binaries allow."""
@@ -95,7 +108,7 @@ class Computed:
     """What prevents the next better tag of each architecture."""
 
 
-def computed_tags(survey: Survey) -> Computed:
+def computed_tags(survey: Survey, waived: Waived = _NOTHING) -> Computed:
     """Return the best platform tags for the survey's target, and what prevents better ones.
 
     Names the symbols to blame, which decodes the symbol tables of the files that have them; `best_tags` does not.
@@ -103,19 +116,19 @@ def computed_tags(survey: Survey) -> Computed:
     blockers: list[Blocker] = []
     for arch in survey.target.arches:
         if survey.target.os == "linux":
-            blockers += _linux_blockers(survey, arch)
+            blockers += _linux_blockers(survey, arch, waived)
         elif survey.target.os == "macos":
             blockers += _macos_blockers(survey, arch)
-    return Computed(best_tags(survey), tuple(blockers))
+    return Computed(best_tags(survey, waived), tuple(blockers))
 
 
-def best_tags(survey: Survey) -> tuple[str, ...]:
+def best_tags(survey: Survey, waived: Waived = _NOTHING) -> tuple[str, ...]:
     """Return the best platform tags that the binaries allow for the survey's target."""
     target = survey.target
     if target.os == "linux":
-        return tuple(tag for arch in target.arches for tag in _linux_tags(best_level(survey, arch), arch))
+        return tuple(tag for arch in target.arches for tag in _linux_tags(best_level(survey, arch, waived), arch))
     if target.os == "macos":
-        return _macos_tags({arch: version for arch in target.arches if (version := needed_macos(survey, arch))})
+        return macos_tags({arch: version for arch in target.arches if (version := needed_macos(survey, arch))})
     if target.os == "android":
         return tuple(_android_tag(survey, arch) for arch in target.arches)
     if target.os == "windows":
@@ -124,6 +137,34 @@ def best_tags(survey: Survey) -> tuple[str, ...]:
     if target.os == "any":
         return () if any(survey.images()) else ("any",)
     return tuple(target.tag.split(".")) if target.os else ()
+
+
+def broken_promises(survey: Survey, waived: Waived = _NOTHING) -> tuple[Blocker, ...]:
+    """Return what keeps the binaries from the survey's own target, at its floors: nothing for a tag that tells the truth.
+
+    Names the symbols to blame, as `computed_tags` does.
+    """
+    found: list[Blocker] = []
+    for arch, floor in survey.target.floors:
+        if survey.target.os == "linux":
+            found += _above_level(survey, arch, floor, waived)
+        elif survey.target.os == "macos":
+            found += _above_macos(survey, arch, macos_version(floor))
+        elif survey.target.os == "android":
+            found += _above_android(survey, arch, floor)
+    return tuple(found)
+
+
+def _above_level(survey: Survey, arch: str, floor: tuple[int, ...], waived: Waived) -> Iterator[Blocker]:
+    promises = survey.promises_for(arch)
+    if promises is not None:
+        yield from _blockers(survey, promises, promises.level(floor), waived)
+
+
+def _above_android(survey: Survey, arch: str, floor: tuple[int, ...]) -> Iterator[Blocker]:
+    for want in wants(survey, arch):
+        if want.image.minimum_os > floor:
+            yield Blocker(survey.target.tag, want.binary.member, version=f"API level {want.image.minimum_os[0]}")
 
 
 def narrower_arches(survey: Survey) -> tuple[str, ...]:
@@ -140,7 +181,7 @@ def narrower_arches(survey: Survey) -> tuple[str, ...]:
     return tuple(arch for arch, level in best.items() if level and level.version < target.floor(arch))
 
 
-def best_level(survey: Survey, arch: str) -> Level | None:
+def best_level(survey: Survey, arch: str, waived: Waived = _NOTHING) -> Level | None:
     """Return the most portable level that all ELF images for an architecture keep to; None when none holds.
 
     musl and bionic have no symbol versions that could tell an older level from a newer one: there the tag's own level is the only one.
@@ -149,43 +190,53 @@ def best_level(survey: Survey, arch: str) -> Level | None:
     promises = survey.promises_for(arch)
     if promises is None:
         return None
-    return next((level for level in _candidates(survey, promises) if not any(_obstacles(survey, promises, level, found))), None)
+    return next((level for level in _candidates(survey, promises) if not any(_obstacles(survey, promises, level, found, waived))), None)
 
 
 def _candidates(survey: Survey, promises: Promises) -> tuple[Level, ...]:
     return promises.levels if promises.platform == "manylinux" else (promises.level(survey.target.floor(promises.arch)),)
 
 
-def _obstacles(survey: Survey, promises: Promises, level: Level, found: Sequence[Wants]) -> Iterator[tuple[Wants, str, str, str]]:
+def _obstacles(
+    survey: Survey, promises: Promises, level: Level, found: Sequence[Wants], waived: Waived
+) -> Iterator[tuple[Wants, str, str, str]]:
     """Yield (image's wants, library, symbol, version) for everything that keeps the images from a level, the cheap tests first."""
     prefixes = judged_prefixes(promises)
     for want in found:
         for library in want.libraries:
-            if not (library in promises.always or library.startswith(promises.prefixes) or library in level.libraries):
+            if not (library in promises.always or library.startswith(promises.prefixes) or library in level.libraries | waived.libraries):
                 yield want, library, "", ""
         for need in want.versions:
+            if need.library in waived.libraries:
+                continue
             if need.version.partition("_")[0] in prefixes and need.version not in level.symbol_versions:
                 yield want, need.library, "", need.version
         if promises.platform == "manylinux" and want.native.relr and level.version < RELR_FROM:
             yield want, "", "", "DT_RELR"
-        if want.native.isa_needed > 1:
+        if want.native.isa_needed > 1 and not waived.isa and "/glibc-hwcaps/" not in f"/{want.binary.member}":
             yield want, "", "", f"x86-64-v{want.native.isa_needed.bit_length()}"
     for want in found:
         for library, symbol in refused_symbols(survey, want, level):
-            yield want, library, symbol, ""
+            if library not in waived.libraries:
+                yield want, library, symbol, ""
 
 
-def _linux_blockers(survey: Survey, arch: str) -> Iterator[Blocker]:
+def _linux_blockers(survey: Survey, arch: str, waived: Waived) -> Iterator[Blocker]:
     promises = survey.promises_for(arch)
     if promises is None:
         return
-    levels, best = _candidates(survey, promises), best_level(survey, arch)
+    levels, best = _candidates(survey, promises), best_level(survey, arch, waived)
     better = levels[levels.index(best) - 1] if best in levels else levels[-1]
-    if best == levels[0]:
-        return
-    for want, library, symbol, version in _obstacles(survey, promises, better, wants(survey, arch)):
+    if best != levels[0]:
+        yield from _blockers(survey, promises, better, waived)
+
+
+def _blockers(survey: Survey, promises: Promises, level: Level, waived: Waived) -> Iterator[Blocker]:
+    """Yield what keeps the images from a level, with a symbol to blame."""
+    tag = f"{level.names[0] if level.names else 'linux'}_{promises.arch}"
+    for want, library, symbol, version in _obstacles(survey, promises, level, wants(survey, promises.arch), waived):
         blamed = symbol or next(iter(symbols_with(want.image, version)), "") if version or symbol else ""
-        yield Blocker(f"{better.names[0] if better.names else 'linux'}_{arch}", want.binary.member, library, blamed, version)
+        yield Blocker(tag, want.binary.member, library, blamed, version)
 
 
 def _linux_tags(level: Level | None, arch: str) -> tuple[str, ...]:
@@ -220,7 +271,7 @@ def needed_macos(survey: Survey, arch: str) -> tuple[int, int] | None:
     return max(*versions, ARM64_FROM) if arch == "arm64" else max(versions)
 
 
-def _macos_tags(versions: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+def macos_tags(versions: dict[str, tuple[int, int]]) -> tuple[str, ...]:
     """Name the versions, packed as delocate does: arm64 has no system before 11.0, so its floor of 11.0 fits any other."""
     for name, arches in FAT.items():
         if set(versions) == set(arches):
@@ -234,8 +285,12 @@ def _macos_tags(versions: dict[str, tuple[int, int]]) -> tuple[str, ...]:
 def _macos_blockers(survey: Survey, arch: str) -> Iterator[Blocker]:
     needed = needed_macos(survey, arch)
     better = _macos_before(needed, arch) if needed else None
-    if better is None:
-        return
+    if better is not None:
+        yield from _above_macos(survey, arch, better)
+
+
+def _above_macos(survey: Survey, arch: str, better: tuple[int, int]) -> Iterator[Blocker]:
+    """Yield the slices that are built for a newer macOS."""
     for binary, image in macos_slices(survey, arch):
         if macos_version(image.minimum_os) > better:
             version = ".".join(map(str, image.minimum_os))

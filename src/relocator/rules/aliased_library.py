@@ -39,14 +39,41 @@ It is certain where the load of one file brings both copies; where each comes wi
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from relocator.findings import Certainty, Finding, Rule, Severity
 from relocator.model import Binary, Format, Role, Survey
 from relocator.places import identity_place
 
 
+class Copy(NamedTuple):
+    """One file that has the bytes of another."""
+
+    binary: Binary
+    kept: Binary
+    """The one that is called by its soname or install name, or else the first by name."""
+    both: bool
+    """The package's files need both, under different names."""
+    sure: bool
+    """One process loads both."""
+
+
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each file that is a copy of another, the one that is named as it names itself being kept."""
+    for copy in copies(survey):
+        yield Finding(
+            "aliased-library",
+            Severity.WARNING if copy.both else Severity.NOTE,
+            Certainty.CERTAIN if copy.sure else Certainty.LIKELY,
+            "is a second copy of a library, loaded beside the first" if copy.both else "is a second copy of a library",
+            identity_place(copy.binary, copy.binary.images[0], f"the same bytes as {copy.kept.member}"),
+            help="let all needs name one of them and leave the other out: `relocate repair` does",
+            repaired_by="repair",
+        )
+
+
+def copies(survey: Survey) -> Iterator[Copy]:
+    """Yield each file of the package that is a copy of another one; what `relocate repair` leaves out."""
     alike: dict[str, list[Binary]] = {}
     for binary in survey.binaries:
         if binary.owner and binary.sha256 and _is_library(binary):
@@ -85,24 +112,15 @@ def _brought(survey: Survey) -> dict[str, set[str]]:
     return found
 
 
-def _judged(survey: Survey, group: list[Binary], names: dict[str, set[str]]) -> Iterator[Finding]:
-    kept, *copies = group
+def _judged(survey: Survey, group: list[Binary], names: dict[str, set[str]]) -> Iterator[Copy]:
+    kept, *others = group
     paths = {binary.path for binary in group}
     brought = [binary for binary in group if binary.path in names]
     ways = {name for binary in brought for name in names[binary.path]}
     twice = len(brought) > 1 and (kept.format == Format.MACHO or len({name.casefold() for name in ways}) > 1)
-    for copy in copies:
+    for copy in others:
         both = twice and copy in brought
-        sure = not both or any(len(paths.intersection(load.order)) > 1 for load in survey.loads)
-        yield Finding(
-            "aliased-library",
-            Severity.WARNING if both else Severity.NOTE,
-            Certainty.CERTAIN if sure else Certainty.LIKELY,
-            "is a second copy of a library, loaded beside the first" if both else "is a second copy of a library",
-            identity_place(copy, copy.images[0], f"the same bytes as {kept.member}"),
-            help="let all needs name one of them and leave the other out: `relocate repair` does",
-            repaired_by="repair",
-        )
+        yield Copy(copy, kept, both, not both or any(len(paths.intersection(load.order)) > 1 for load in survey.loads))
 
 
 RULE = Rule("aliased-library", "Linkage", Severity.WARNING, check, repaired_by="repair", supersedes=("identity-mismatch",))

@@ -67,6 +67,12 @@ def check(survey: Survey) -> Iterator[Finding]:
                 yield _finding(binary, image, position, certainty, places)
 
 
+def asks_for_new(image: Image) -> str:
+    """Return the case-folded name of the DLL that an image's new kind of mutex needs to be new; "" when it has none."""
+    position = _position(image) if image.format == Format.PE and image.symbols.mentions(LOCK) else None
+    return image.needed[position].name.casefold() if position is not None else ""
+
+
 def _position(image: Image) -> int | None:
     """Return which need brings the new kind of mutex; None when none does."""
     asked: dict[str, set[bytes]] = {}

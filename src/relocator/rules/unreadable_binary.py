@@ -58,7 +58,7 @@ def check(survey: Survey) -> Iterator[Finding]:
     """Yield a finding for each file that has a binary's magic and could not be read."""
     needed = _needed(survey)
     for file in survey.unreadable:
-        grave = file.path in needed or _named_as_extension(file)
+        grave = file.path in needed or is_named_as_extension(file)
         where = Where(file.member, "", file.field, None, file.expected, label=_place(file, needed))
         severity = Severity.ERROR if grave else Severity.WARNING
         message = "looks like a binary and cannot be read"
@@ -84,7 +84,7 @@ def _needed(survey: Survey) -> dict[str, str]:
     return found
 
 
-def _named_as_extension(file: Unreadable) -> bool:
+def is_named_as_extension(file: Unreadable) -> bool:
     """Tell whether a file can be nothing but an extension module by its name: a plain .so is more often a library."""
     parts = split_name(file.member.rpartition("/")[2])
     return parts is not None and (parts[2] == ".pyd" or parts[1].startswith(("cpython-", "abi3", "pypy", "graalpy")))

@@ -26,7 +26,8 @@ Nearly always an accident: files packed with an absolute path, a link packed as 
 
 ## How to fix it
 
-Build again. Pack the file that a link points to, or leave it out. Names that differ in case alone need another name.
+Build again. Pack the file that a link points to, or leave it out. Names that differ in case alone need another name. Bytes that belong to
+no member are gone once `relocate repair` has written the archive anew.
 
 ## When it is fine
 
@@ -59,10 +60,12 @@ class Fault(NamedTuple):
     severity: Severity
     message: str
     help: str
+    repaired_by: str = ""
 
 
 _PLAIN = "build the wheel again with a build backend that writes plain names"
 _AGAIN = "build or download the wheel again"
+_ANEW = "look at how they got there; `relocate repair` writes the archive without them"
 
 FAULTS = {
     "name": Fault(Severity.ERROR, "has a name that is not safe on every system", _PLAIN),
@@ -75,10 +78,10 @@ FAULTS = {
     "size": Fault(Severity.ERROR, "has another size than the archive claims", _AGAIN),
     "encrypted": Fault(Severity.ERROR, "is encrypted, which no installer can unpack", "build the wheel again without encryption"),
     "method": Fault(Severity.ERROR, "is compressed by a method that installers do not know", "compress it with deflate, or store it"),
-    "prepended": Fault(Severity.WARNING, "has bytes before the archive", _AGAIN),
-    "trailing": Fault(Severity.WARNING, "has bytes after the archive", _AGAIN),
+    "prepended": Fault(Severity.WARNING, "has bytes before the archive", _ANEW, "repair"),
+    "trailing": Fault(Severity.WARNING, "has bytes after the archive", _ANEW, "repair"),
     "directory": Fault(Severity.ERROR, "has an archive directory that contradicts itself", _AGAIN),
-    "gap": Fault(Severity.WARNING, "is followed by bytes that belong to no member", _AGAIN),
+    "gap": Fault(Severity.WARNING, "is followed by bytes that belong to no member", _ANEW, "repair"),
 }
 """By the container's kind of problem. The other kinds are told by malformed-record, refused-by-index and unreadable-binary."""
 
@@ -89,7 +92,15 @@ def check(survey: Survey) -> Iterator[Finding]:
         fault = FAULTS.get(problem.kind)
         if fault:
             where = Where(problem.member, label=problem.message)
-            yield Finding("unsafe-member", fault.severity, Certainty.CERTAIN, fault.message, where, help=fault.help)
+            yield Finding(
+                "unsafe-member",
+                fault.severity,
+                Certainty.CERTAIN,
+                fault.message,
+                where,
+                help=fault.help,
+                repaired_by=fault.repaired_by,
+            )
     yield from _case_clashes(survey)
 
 
@@ -105,4 +116,4 @@ def _case_clashes(survey: Survey) -> Iterator[Finding]:
             yield Finding("unsafe-member", severity, Certainty.CERTAIN, message, Where(first), related, "give one of them another name")
 
 
-RULE = Rule("unsafe-member", "Archive", Severity.ERROR, check, (), ("wheel",), by_role=False, security=True)
+RULE = Rule("unsafe-member", "Archive", Severity.ERROR, check, (), ("wheel",), "repair", by_role=False, security=True)

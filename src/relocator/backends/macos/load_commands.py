@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from relocator.backends.macos.commands import CODE_SIGNATURE, DYLIBS, ID_DYLIB, RPATH, SEGMENT, SEGMENT_64, Header, Slice, walk
+from relocator.backends.macos.commands import (
+    CODE_SIGNATURE,
+    DYLIBS,
+    ID_DYLIB,
+    RPATH,
+    SEGMENT,
+    SEGMENT_64,
+    Commands,
+    Header,
+    Slice,
+    walk,
+)
 from relocator.buffer import c_string, text
 from relocator.errors import UnreadableBinary
 from relocator.plans import Patch
@@ -223,10 +234,11 @@ def unused_end(part: Slice, start: int, end: int) -> int:
     return end
 
 
-def lowest_content(part: Slice, header: Header, content: int | None, tables: list[int]) -> int:
+def lowest_content(part: Slice, header: Header, commands: Commands) -> int:
     """Return the offset in the slice of the first byte that is not for load commands; raise UnreadableBinary when they reach further."""
     used = header.size + header.commands_size
-    lowest = min((place for place in (content, *tables) if place is not None), default=used)
+    places = (commands.content, *(region.offset for region in commands.regions.values()))
+    lowest = min((place for place in places if place is not None), default=used)
     if lowest < used:
         raise UnreadableBinary("load commands", f"end at {used:#x} of the slice, behind the first section", part.start + lowest)
     return lowest

@@ -21,6 +21,7 @@ from relocator.backends.macos.commands import (
     read_header,
 )
 from relocator.backends.macos.objc import defined_classes
+from relocator.backends.macos.room import name_room
 from relocator.backends.macos.symbols import read_symbols
 from relocator.buffer import Buffer, cut
 from relocator.errors import UnreadableBinary
@@ -185,6 +186,7 @@ def _facts(part: Slice, header: Header, commands: Commands, fat: bool, verify: b
         chained_fixups="LC_DYLD_CHAINED_FIXUPS" in commands.regions,
         signature=signature.read_signature(part, commands, verify),
         header_room=header_room(part, header, commands),
+        name_room=name_room(part, header, commands),
         slice_offset=part.start,
         slice_size=part.size,
         fat=fat,

@@ -151,8 +151,7 @@ class SliceDraft:
         used = self.header.size + self.header.commands_size
         if self.items.end <= used:
             return ()
-        tables = [region.offset for region in self.commands.regions.values()]
-        content = lowest_content(self.part, self.header, self.commands.content, tables)
+        content = lowest_content(self.part, self.header, self.commands)
         free = unused_end(self.part, used, content)
         wanted = self.items.end - used
         left_out = self.items.squeeze(free)
