@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
         frozenset(
             {
                 *("", "model", "symbols", "native", "findings", "target", "loading", "errors", "buffer", "libc", "plans"),
-                *("knowledge", "paint", "policy"),
+                *("knowledge", "paint", "policy", "repairs", "search_order"),
             }
         ),
     ),
@@ -40,9 +40,12 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                     "journal",
                     "layouts",
                     "lock_files",
+                    "origins",
+                    "companions",
                     "ownership",
                     "metadata",
                     "records",
+                    "wheel_file",
                 ),
                 *("literals", "python_sources", "source_values", "world", "configuration", "toml_places", "baseline"),
             }
@@ -63,6 +66,8 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                 "locks",
                 "roles",
                 "survey",
+                "sources",
+                "providing",
                 "places",
                 "search_paths",
                 "facts",
@@ -77,10 +82,14 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
             }
         ),
     ),
-    ("thought", "pure functions over a Survey", frozenset({"rules", "audit"})),
+    ("thought", "pure functions over a Survey", frozenset({"rules", "audit", "repair"})),
     ("view", "a value to text, no thought of its own", frozenset({"output"})),
-    ("effect", "the only caller of anything that writes; verifying and sealing are callbacks, so it knows no rule", frozenset({"apply"})),
-    ("verbs", "straight lines over all layers below", frozenset({"api", "rewriting"})),
+    (
+        "effect",
+        "the only caller of anything that writes; verifying and sealing are callbacks, so it knows no rule",
+        frozenset({"apply", "packing", "sealing", "stripping", "changing"}),
+    ),
+    ("verbs", "straight lines over all layers below", frozenset({"api", "rewriting", "repairing", "retagging", "fusing"})),
     ("shell", "arguments, terminal, exit status", frozenset({"cli", "__main__"})),
 )
 
@@ -294,14 +303,22 @@ def test_the_table_of_commands_agrees_with_its_folder() -> None:
     assert set(COMMANDS) <= files_in("cli")
     for name in COMMANDS:
         assert import_module(f"relocator.cli.{name}").command.name == name
-    shared = {"configured", "inputs", "judging", "looks", "mishap", "options", "terminal", "whereabouts"}
+    shared = {"configured", "inputs", "judging", "looks", "mishap", "options", "repair_options", "terminal", "whereabouts"}
     assert files_in("cli") - set(COMMANDS) == shared, "a command is one file in cli/, and one line in COMMANDS"
 
 
 def test_the_schemas_are_in_the_wheel() -> None:
     settings = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text("utf-8"))
     assert settings["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/relocator"]
-    assert {path.stem for path in (SOURCE / "output" / "schemas").glob("*.json")} == {"audit", "show", "tree", "edit", "journal", "rules"}
+    assert {path.stem for path in (SOURCE / "output" / "schemas").glob("*.json")} == {
+        "audit",
+        "show",
+        "tree",
+        "edit",
+        "journal",
+        "repair",
+        "rules",
+    }
 
 
 def loaded_by(code: str) -> set[str]:

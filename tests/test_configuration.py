@@ -126,9 +126,20 @@ def long_options() -> set[str]:
     found = set()
     for name in COMMANDS:
         command = import_module(f"relocator.cli.{name}").command
-        options = {max(param.opts, key=len).removeprefix("--") for param in command.params if isinstance(param, click.Option)}
+        options = {key_of(param) for param in command.params if isinstance(param, click.Option) and not is_alias(param)}
         found |= options if "config" in options else set()
     return found
+
+
+def key_of(param: click.Parameter) -> str:
+    """The longest name that the help shows."""
+    aliases = getattr(param, "aliases", ())
+    return max((name for name in param.opts if name not in aliases), key=len).removeprefix("--")
+
+
+def is_alias(param: click.Option) -> bool:
+    """Whether it is there only for those who come from other tools."""
+    return param.hidden and not param.allow_from_autoenv
 
 
 def test_what_edit_does_to_files_is_said_on_the_command_line_alone() -> None:
@@ -144,7 +155,7 @@ def test_every_option_of_the_command_line_is_known() -> None:
 def test_the_kinds_fit_the_options() -> None:
     for name in COMMANDS:
         for param in import_module(f"relocator.cli.{name}").command.params:
-            key = max(param.opts, key=len).removeprefix("--")
+            key = key_of(param)
             if isinstance(param, click.Option) and key in OPTIONS:
                 assert (OPTIONS[key] == Kind.FLAG) == param.is_flag, key
                 assert (OPTIONS[key] in (Kind.TEXTS, Kind.PATHS)) == param.multiple, key
@@ -198,7 +209,7 @@ def test_a_wrong_type_is_told_with_its_place(write: Write, text: str, line: int,
         ("[serverity]\na = 'error'", 1, "serverity", "did you mean 'severity'?"),
         ("[[supress]]\nrule = 'a'", 1, "supress", "did you mean 'suppress'?"),
         ("[[suppress]]\nrule = 'a'\nreason = 'b'\nmembers = 'c'", 4, "members", "did you mean 'member'?"),
-        ("zzz = 1", 1, "zzz", "known are baseline, "),
+        ("zzz = 1", 1, "zzz", "known are allow-missing, "),
         ("'e\\u001b[2Jvil' = 1", 1, "evil", ""),
     ],
 )

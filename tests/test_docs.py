@@ -1,5 +1,6 @@
 """What the documents say is there: commands, options, rules, paths, links, dependencies, the configuration that they show."""
 
+import ast
 import re
 import shlex
 import textwrap
@@ -7,7 +8,7 @@ import tomllib
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import pytest
@@ -182,6 +183,52 @@ def test_what_the_readme_shows_is_what_its_command_prints(run: Run, monkeypatch:
     assert shown in result.out
 
 
+def test_every_command_of_the_line_to_run_works(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    pieces = [shlex.split(piece) for piece in first_block("Run it").text.split("&&")]
+    commands = [words[1:] for words in pieces if words[0] == ".venv/bin/relocate"]
+    assert [words[0] for words in commands] == ["repair", "audit"]
+    for words in commands:
+        result = run(*(tmp_path / "wheelhouse" if word == ".venv/wheelhouse" else word for word in words))
+        assert (result.code, result.err) == (0, "")
+    assert len(list((tmp_path / "wheelhouse").iterdir())) == 1
+
+
+def cibuildwheel_of(path: Path) -> dict[str, Any]:
+    """Return the configuration of cibuildwheel that a document shows."""
+    loaded = [tomllib.loads(block.text).get("tool", {}) for block in blocks(path.read_text("utf-8")) if block.language == "toml"]
+    (found,) = [tool["cibuildwheel"] for tool in loaded if "cibuildwheel" in tool]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_documents_agree_on_cibuildwheel() -> None:
+    assert cibuildwheel_of(ROOT / "README.md") == cibuildwheel_of(ROOT / "docs" / "repair.md")
+
+
+@pytest.mark.parametrize(
+    ("system", "tag", "archs"), [("", "manylinux_2_17_x86_64", ""), ("", "win_amd64", ""), ("macos", "macosx_11_0_arm64", "arm64")]
+)
+def test_the_commands_for_cibuildwheel_leave_one_wheel(run: Run, tmp_path: Path, system: str, tag: str, archs: str) -> None:
+    settings = cibuildwheel_of(ROOT / "README.md")
+    wheel = ROOT / "tests" / "fixtures" / "wheels" / f"clean-1.0-cp312-cp312-{tag}.whl"
+    (tmp_path / "out").mkdir()
+    repair = {**settings, **settings.get(system, {})}["repair-wheel-command"]
+    typed = repair.format(dest_dir=(tmp_path / "out").as_posix(), wheel=wheel.as_posix(), delocate_archs=archs)
+    result = run(*shlex.split(typed)[1:], "--no-host")
+    assert (result.code, result.err) == (0, "")
+    (repaired,) = (tmp_path / "out").iterdir()
+    assert run(*shlex.split(settings["audit-command"].format(wheel=repaired.as_posix()))[1:]).code == 0
+
+
+def test_every_command_for_cibuildwheel_has_options_that_exist() -> None:
+    settings = cibuildwheel_of(ROOT / "README.md")
+    commands = [settings["audit-command"]] + [part["repair-wheel-command"] for part in (settings, settings["macos"], settings["android"])]
+    assert all(command.startswith("relocate ") for command in commands)
+    assert not wrong_calls("\n".join(f"`{command}`" for command in commands))
+    assert settings["before-build"].split()[-1].partition("[")[0] == PROJECT["name"]
+
+
 def test_the_readme_names_every_command() -> None:
     named = {words[0] for words in calls((ROOT / "README.md").read_text("utf-8")) if words}
     assert named >= set(COMMANDS)
@@ -191,6 +238,27 @@ def test_the_installed_extras_exist() -> None:
     extras = re.findall(r"'\.\[([\w,]+)\]'", (ROOT / "README.md").read_text("utf-8"))
     assert extras
     assert {name for text in extras for name in text.split(",")} <= set(PROJECT["optional-dependencies"])
+
+
+# ---- what messages name
+
+
+def texts_of(path: Path) -> list[str]:
+    """Return the strings of a module."""
+    return [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_every_option_that_a_repair_names_exists() -> None:
+    source = ROOT / "src" / "relocator"
+    modules = [*(source / "repair").glob("*.py"), *(source / f"{name}.py" for name in ("repairs", "repairing", "search_order", "survey"))]
+    others = {"--strip-all"}  # of llvm-strip
+    named = {option for path in modules for text in texts_of(path) for option in re.findall(r"(?<![\w-])--[a-z-]*[a-z](?![a-z-])", text)}
+    assert len(named) > 5
+    assert named - others <= known_options()
 
 
 # ---- the design

@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 
 import builders as b
+import repair_examples
 from relocator.editing import FilePlan, Restored
 from relocator.facts import Forest, Profile, forests, profile
 from relocator.findings import Certainty, Checked, Failure, Finding, Report, Severity, Suppressed, Where
@@ -372,6 +373,10 @@ def document(noun: str, hostile: str = "demo/_core.so") -> str:
         "tree": (forests([survey]), [FAILURE]),
         "edit": ([file_plan(hostile), file_plan(hostile, written=True), nothing_to_do()], [FAILURE._replace(subject=hostile)]),
         "undo": ([Restored(f"/opt/{hostile}", "0" * 64, "1" * 64)], [FAILURE]),
+        "repair": (
+            [repair_examples.result(repair_examples.everything(hostile), remaining=(bad,)), repair_examples.failed()],
+            [FAILURE._replace(subject=hostile)],
+        ),
         "rules": (rules_sample(),),
         "explain": (rules_sample(),),
     }

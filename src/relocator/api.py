@@ -3,13 +3,14 @@
 Every function takes one path or several, looks at all of them and returns what it found, together with a `Failure` for each path that
 could not be looked at. Only a request that makes no sense (an unknown rule, an impossible target) raises: `relocator.errors.UsageError`.
 
-Nothing here looks at the host, `env` apart: a result is about the target that the tags name, or the one asked for. Readers, loaders and
-rules are imported by the first call, so that importing this module costs little.
+Nothing here looks at the host, `env` and `repair` apart: a result is about the target that the tags name, or the one asked for. Readers,
+loaders and rules are imported by the first call, so that importing this module costs little.
 """
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from relocator.errors import RelocatorError, UsageError
 from relocator.facts import Forest, Profile, forests, profile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # importing them costs time
     from relocator.editing import FilePlan, Wish
     from relocator.plans import PathKind
     from relocator.processes import Surroundings
+    from relocator.repairs import RepairOptions, RepairResult
     from relocator.verification import Level
 
 __all__ = [
@@ -38,6 +40,9 @@ __all__ = [
     "edit",
     "env",
     "env_of_wheels",
+    "fuse",
+    "repair",
+    "retag",
     "show",
     "tree",
     "undo",
@@ -252,6 +257,154 @@ def undo(journal: Location, *, dry_run: bool = False) -> "tuple[Written, ...]":
     return apply.undo(os.fspath(journal), dry_run=dry_run)
 
 
+@overload
+def repair(  # type: ignore[overload-overlap]  # a str is also an iterable
+    path: Location,
+    out: Location = ...,
+    options: "RepairOptions | None" = ...,
+    *,
+    search: Sequence[Location] = ...,
+    instead_of_host: Sequence[Location] = ...,
+    host: bool = ...,
+    process_env: Mapping[str, str] | None = ...,
+    prefix: Location = ...,
+    level: int = ...,
+    epoch: int | None = ...,
+    force: bool = ...,
+    dry_run: bool = ...,
+    verify: "Level | None" = ...,
+    max_size: int | None = ...,
+    progress: Progress | None = ...,
+) -> "RepairResult": ...
+
+
+@overload
+def repair(
+    path: Iterable[Location],
+    out: Location = ...,
+    options: "RepairOptions | None" = ...,
+    *,
+    search: Sequence[Location] = ...,
+    instead_of_host: Sequence[Location] = ...,
+    host: bool = ...,
+    process_env: Mapping[str, str] | None = ...,
+    prefix: Location = ...,
+    level: int = ...,
+    epoch: int | None = ...,
+    force: bool = ...,
+    dry_run: bool = ...,
+    verify: "Level | None" = ...,
+    max_size: int | None = ...,
+    progress: Progress | None = ...,
+) -> "tuple[RepairResult, ...]": ...
+
+
+def repair(
+    path: Location | Iterable[Location],
+    out: Location = "wheelhouse",
+    options: "RepairOptions | None" = None,
+    *,
+    search: Sequence[Location] = (),
+    instead_of_host: Sequence[Location] = (),
+    host: bool = True,
+    process_env: Mapping[str, str] | None = None,
+    prefix: Location = "",
+    level: int = 6,
+    epoch: int | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    verify: "Level | None" = None,
+    max_size: int | None = None,
+    progress: Progress | None = None,
+) -> "RepairResult | tuple[RepairResult, ...]":
+    """Make wheels self-contained: bring in the libraries that they need, and give them the best tag that they keep.
+
+    One path gives one `relocator.repairs.RepairResult`; several give a tuple, in their order. A wheel that cannot be repaired is a result
+    with failures, all reasons at once, and nothing is written for it; the others are repaired all the same. The finished wheel goes to the
+    folder `out`, which is made; the input is never changed. `options`, a `relocator.repairs.RepairOptions`, decides the plan.
+
+    Libraries are taken from the wheel, from `search`, from where the binaries and `process_env` say (LD_LIBRARY_PATH, DYLD_LIBRARY_PATH,
+    PATH, ...; none when it is None), and, with `host`, from this machine's library directories, or from `instead_of_host` in their place,
+    when wheel and machine are of one kind. `prefix` is the environment in which distributions that `options.provided_by` names without
+    a path are looked up. `level` is that of compression, 0 to 9; `epoch` is SOURCE_DATE_EPOCH. An output that exists and differs is
+    replaced with `force` only. With `dry_run` everything is planned and nothing written. Raises UsageError for what makes no sense.
+    """
+    from relocator.repairing import repair_wheels  # noqa: PLC0415
+    from relocator.repairs import RepairOptions, Sought, Writing  # noqa: PLC0415
+
+    alone = isinstance(path, str | os.PathLike)
+    subjects = [os.fspath(item) for item in ([path] if isinstance(path, str | os.PathLike) else path)]
+    sought = Sought(
+        tuple(map(_directory, search)),
+        tuple(map(_absolute, instead_of_host)),
+        tuple(sorted((process_env or {}).items())),
+        host,
+        os.fspath(prefix),
+    )
+    writing = Writing(os.fspath(out), level, epoch, force, dry_run, str(verify or "normal"))
+    results = repair_wheels(subjects, options or RepairOptions(), sought, writing, partial(_reporter, progress), max_size=max_size)
+    return results[0] if alone else results
+
+
+def retag(
+    paths: Location | Iterable[Location],
+    out: Location = "wheelhouse",
+    *,
+    plat: Sequence[str] = (),
+    auto: bool = False,
+    python_tags: Sequence[str] = (),
+    abi_tags: Sequence[str] = (),
+    build: str | None = None,
+    check_isa: bool = True,
+    force_tags: bool = False,
+    epoch: int | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    max_size: int | None = None,
+    progress: Progress | None = None,
+) -> "tuple[RepairResult, ...]":
+    """Give wheels other tags, in the file name and in WHEEL; return one result for each, in their order.
+
+    Without any tag, or with `auto`, the platform tags are those that the binaries allow. Tags that the binaries do not keep to, by what an
+    audit would find, are a failure unless `force_tags`; what the x86-64 level of binaries says counts with `check_isa`. `build` is the
+    build number, "" for none. Other options as for `repair`.
+    """
+    from relocator.repairs import Writing  # noqa: PLC0415
+    from relocator.retagging import Asked, retag_wheels  # noqa: PLC0415
+
+    subjects = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    asked = Asked(tuple(plat), auto, tuple(python_tags), tuple(abi_tags), build, check_isa, force_tags)
+    writing = Writing(os.fspath(out), epoch=epoch, force=force, dry_run=dry_run)
+    return retag_wheels(subjects, asked, writing, partial(_reporter, progress), max_size=max_size)
+
+
+def fuse(
+    first: Location,
+    second: Location,
+    out: Location = "wheelhouse",
+    *,
+    as_first: Sequence[str] = (),
+    as_second: Sequence[str] = (),
+    epoch: int | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    max_size: int | None = None,
+    progress: Progress | None = None,
+) -> "RepairResult":
+    """Make one macOS wheel of two for different architectures; return it, or every reason why there is none.
+
+    Mach-O files are joined, everything else has to be the same: `as_first` and `as_second`, patterns of members, say which wheel is right
+    where they differ, or where one of them does not have a file. Other options as for `repair`.
+    """
+    from relocator.fusing import fuse_wheels  # noqa: PLC0415
+    from relocator.repair.joining import Choice  # noqa: PLC0415
+    from relocator.repairs import Writing  # noqa: PLC0415
+
+    writing = Writing(os.fspath(out), epoch=epoch, force=force, dry_run=dry_run)
+    choice = Choice(tuple(as_first), tuple(as_second))
+    return fuse_wheels(os.fspath(first), os.fspath(second), writing, choice, partial(_reporter, progress), max_size=max_size)
+
+
 def _each(
     paths: Location | Iterable[Location], asked: _Asked, work: Callable[[tuple[Survey, ...]], tuple[Found, ...]]
 ) -> tuple[tuple[Found, ...], tuple[Failure, ...]]:
@@ -279,10 +432,15 @@ def _each(
 
 
 def _directory(path: Location) -> str:
-    absolute = os.path.abspath(path)  # noqa: PTH100  (normalises "..", which Path.absolute keeps; a Path would hide trailing garbage)
+    absolute = _absolute(path)
     if not os.path.isdir(absolute):  # noqa: PTH112
         raise UsageError(f"{os.fspath(path)!r} is not a directory to search", "`--search` takes existing directories")
-    return absolute.replace(os.sep, "/")
+    return absolute
+
+
+def _absolute(path: Location) -> str:
+    # abspath normalises "..", which Path.absolute keeps; a Path would hide trailing garbage
+    return os.path.abspath(path).replace(os.sep, "/")  # noqa: PTH100
 
 
 def _reporter(progress: Progress | None, subject: str, number: int, total: int) -> Callable[[str, int], None] | None:

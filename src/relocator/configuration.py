@@ -31,6 +31,7 @@ class Kind(StrEnum):
     TEXT = "a text"
     TEXTS = "a list of texts"
     FLAG = "true or false"
+    NUMBER = "a whole number"
     SIZE = "a number of bytes, or a text such as 2G"
     FILE = "the path of a file"
     PATHS = "a list of paths"
@@ -52,6 +53,32 @@ OPTIONS: Mapping[str, Kind] = {
     "process-env": Kind.TEXTS,
     "host": Kind.FLAG,
     "hashes": Kind.FLAG,
+    "ldpaths": Kind.TEXT,
+    "exclude": Kind.TEXTS,
+    "include": Kind.TEXTS,
+    "provided-by": Kind.TEXTS,
+    "allow-missing": Kind.FLAG,
+    "plat": Kind.TEXTS,
+    "only-plat": Kind.FLAG,
+    "update-tags": Kind.FLAG,
+    "disable-isa-ext-check": Kind.FLAG,
+    "require-archs": Kind.TEXTS,
+    "require-target-macos-version": Kind.TEXT,
+    "allow-pure-python-wheel": Kind.FLAG,
+    "no-rename": Kind.TEXTS,
+    "no-rename-all": Kind.FLAG,
+    "lib-sdir": Kind.TEXT,
+    "namespace-pkg": Kind.TEXTS,
+    "custom-patch": Kind.FLAG,
+    "analyze-existing": Kind.FLAG,
+    "include-symbols": Kind.FLAG,
+    "include-imports": Kind.FLAG,
+    "unmodified-runtimes": Kind.FLAG,
+    "keep-execstack": Kind.FLAG,
+    "fix-notes": Kind.FLAG,
+    "sbom": Kind.FLAG,
+    "zip-level": Kind.NUMBER,
+    "verify": Kind.TEXT,
     "format": Kind.TEXT,
     "color": Kind.TEXT,
     "verbose": Kind.FLAG,
@@ -65,6 +92,10 @@ TYPED_ONLY: Mapping[str, str] = {
     "no-config": "it says that no file is read",
     "output": "no file found in a folder may say which files are written",
     "write-baseline": "no file found in a folder may say which files are written",
+    "wheel-dir": "no file found in a folder may say which files are written",
+    "force": "no file found in a folder may say which files are replaced",
+    "dry-run": "it is for one look at a plan",
+    "strip": "no file found in a folder may say which program is run",
 }
 """Options that only the command line and the environment have, and why."""
 
@@ -287,6 +318,8 @@ def _is(kind: Kind, value: Any) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == Kind.FLAG:
         return isinstance(value, bool)
+    if kind == Kind.NUMBER:
+        return type(value) is int
     return isinstance(value, str) or (kind == Kind.SIZE and isinstance(value, int) and not isinstance(value, bool))
 
 

@@ -15,6 +15,9 @@ from relocator.errors import ContainerError, RelocatorError
 
 COMMANDS = {
     "audit": "Find what is missing, conflicting or unsafe in wheels, folders and files.",
+    "repair": "Make wheels self-contained: bring in the libraries that they need, and give them the best tag.",
+    "retag": "Compute or set the tags of wheels, and judge their binaries by them.",
+    "fuse": "Make one macOS wheel of two for different architectures.",
     "env": "Find what is in each other's way in an installed environment, or in a set of wheels.",
     "show": "Show what a package holds and needs, and which platform tag it allows.",
     "tree": "Show what each module loads, from where, and by which rule of the loader.",
@@ -43,16 +46,21 @@ Start with the wheel that you built or downloaded:
     relocate audit demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl
 
 It reads every binary inside, does what the target's loader would do, and says what is wrong, why, and what to do next.
-Nothing is executed, and the system that you sit at makes no difference.
+Then let it mend the wheel:
+
+\b
+    relocate repair -w wheelhouse demo-1.0-cp312-cp312-linux_x86_64.whl
+
+The system that you sit at makes no difference, and nothing of the package is executed.
 """
 
 EXITS = """\b
 Exit status:
   0  nothing wrong
-  1  audit found something (see --fail-on)
+  1  audit found something, or something remains after a repair (see --fail-on)
   2  the command line makes no sense
   3  a path does not exist, or an archive cannot be opened
-  4  a file could not be rewritten; it is as it was
+  4  a file could not be rewritten, or a wheel not repaired; nothing was written
   5  an error of relocate itself
 """
 

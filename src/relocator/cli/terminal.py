@@ -81,6 +81,10 @@ class Meter:
 
         return tell
 
+    def follow(self, step: Step) -> None:
+        """Show a step of a call that has several subjects, and counts them itself."""
+        self.of(step.number, step.total)(step)
+
     def _show(self, step: Step, position: str) -> None:
         subject = printable(step.subject.replace("\\", "/").rpartition("/")[2])
         text = f"{position}{subject}: {self._files:,} files, {self._bytes / 1e6:,.0f} MB"

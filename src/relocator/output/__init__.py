@@ -10,11 +10,12 @@ OUTPUTS: Mapping[str, Mapping[str, str]] = {
         "tree": "text.tree",
         "edit": "text.edit",
         "undo": "text.edit",
+        "repair": "text.repair",
         "rules": "text.rules",
         "explain": "text.rules",
         "failures": "text.failures",
     },
-    "json": dict.fromkeys(("audit", "show", "tree", "edit", "undo", "rules", "explain"), "json"),
+    "json": dict.fromkeys(("audit", "show", "tree", "edit", "undo", "repair", "rules", "explain"), "json"),
     "mermaid": {"tree": "mermaid"},
 }
 """Format to noun to module; kept here so that `--help` need not import them, and checked by a test."""

@@ -5,6 +5,7 @@ A field that does not apply is "" where it is text, and null where it is a numbe
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolut
 from relocator.paint import View, short_path
 from relocator.particulars import particulars
 from relocator.plans import Edit
+from relocator.repairs import Action, Plan, RepairResult
 from relocator.rules import page, summary
 from relocator.tags import platform_names
 
@@ -49,6 +51,11 @@ def render_edit(plans: Sequence[FilePlan], failures: Sequence[Failure], view: Vi
 def render_undo(restored: Sequence[Restored], failures: Sequence[Failure], view: View) -> str:
     """Render what was put back, in the frame of an edit."""
     return _document("plans", map(_restored, restored), failures)
+
+
+def render_repair(results: Sequence[RepairResult], failures: Sequence[Failure], view: View) -> str:
+    """Render what became of each wheel, also of one that failed; schemas/repair.json describes it."""
+    return _document("plans", map(_repaired, results), failures)
 
 
 def render_rules(rules: Sequence[Rule], view: View) -> str:
@@ -276,6 +283,51 @@ def _edit(edit: Edit) -> Object:
 def _restored(restored: Restored) -> Object:
     action = {"action": "restore", **_fields(restored, "written", "sha256_before", "sha256_after")}
     return {"subject": restored.path, "actions": [action], "output": restored.path, "remarks": []}
+
+
+# ---- repair
+
+
+def _repaired(result: RepairResult) -> Object:
+    plan = Plan(result.subject, "") if result.plan is None else result.plan
+    return {
+        **_fields(result, "subject", "output", "sha256"),
+        "outcome": str(result.outcome),
+        "name": plan.output,
+        "actions": list(map(_action, plan.actions)),
+        "left": [left._asdict() for left in plan.left],
+        "remarks": list(plan.remarks),
+        "remaining": list(map(_finding, result.remaining)),
+        "verified": list(result.verified),
+        "inputs": _inputs(result.inputs),
+    }
+
+
+def _action(action: Action) -> Object:
+    """Return an action under its name, and its fields, which `relocator.repairs` describes."""
+    fields = {field.name: getattr(action, field.name) for field in dataclasses.fields(action)}
+    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in type(action).__name__)
+    found: Object = {"action": words.removeprefix("-"), "because": fields.pop("because")}
+    for name, value in fields.items():
+        match name:
+            case "edits":
+                found[name] = [_edit(edit) for edit in value]
+            case "origin":
+                found[name] = value._asdict()
+            case "data":
+                found |= {"size": len(value), "sha256": hashlib.sha256(value).hexdigest(), "text": _text(value)}
+            case "mode":
+                found[name] = f"{value:04o}"
+            case _:
+                found[name] = value
+    return found
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 # ---- rules

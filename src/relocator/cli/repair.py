@@ -1,0 +1,136 @@
+"""`relocate repair`."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from relocator import api
+from relocator.cli import configured, whereabouts
+from relocator.cli.inputs import expand
+from relocator.cli.options import Printing
+from relocator.cli.repair_options import (
+    PLAT_VARIABLE,
+    SEARCH_VARIABLES,
+    SEVERITIES,
+    Repair,
+    epoch,
+    folders,
+    level,
+    options,
+    repair_options,
+)
+from relocator.cli.terminal import Meter, complain, deliver, notify
+from relocator.errors import UsageError
+from relocator.findings import Certainty
+from relocator.paint import printable
+from relocator.platform_tags import Platform, parse, with_arches
+from relocator.repairs import RepairOptions, RepairResult
+from relocator.verification import Level
+
+ELSEWHERE = """\b
+The options of auditwheel, delocate, delvewheel and repairwheel are accepted where they mean the same.
+
+\b
+Exit status:
+  0  the plan was carried out, or there was nothing to do
+  1  and something of the severity that --fail-on names remains
+  2  the command line makes no sense
+  3  a path does not exist, or an archive cannot be opened
+  4  a wheel cannot be repaired as asked; nothing was written for it
+  5  an error of relocate itself
+"""
+
+
+def _all_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed([*options(), *configured.options()]):
+        function = option(function)
+    return function
+
+
+@click.command("repair", cls=Repair, epilog=ELSEWHERE)
+@click.argument("wheels", nargs=-1, required=True, metavar="WHEEL...")
+@_all_options
+def command(*, wheels: tuple[str, ...], **values: Any) -> int:
+    """Make wheels self-contained: bring in the libraries that they need, and give them the best tag that they keep.
+
+    WHEEL is a wheel of any system, a folder of wheels, a pattern such as "dist/*.whl", or - for a list on standard input. What is to be
+    done is planned first (--dry-run shows it); the result is read again, verified, and only then renamed into the output folder. The
+    wheel itself is never changed.
+    """
+    printing = Printing(values["form"], "", values["color"], values["verbose"], values["quiet"])
+    paths = expand(wheels)
+    results = _repaired(paths, values, printing)
+    failures = [failure for result in results for failure in result.failures]
+    deliver("repair", printing, results, failures)
+    complain(failures)
+    return max(_verdict(results, values["fail_on"]), *(failure.code for failure in failures), 0)
+
+
+def _repaired(paths: Sequence[str], values: Mapping[str, Any], printing: Printing) -> list[RepairResult]:
+    """Repair the wheels and return the results in the order of the paths."""
+    chosen, places = repair_options(values, os.environ), folders(values)
+    if places.absent and not printing.quiet:
+        notify([f"{printable(folder)} is no folder, and is passed over" for folder in places.absent])
+    asked: dict[str, Any] = {
+        "search": places.search,
+        "instead_of_host": places.instead_of_host,
+        "host": places.host,
+        "process_env": {name: os.environ[name] for name in SEARCH_VARIABLES if os.environ.get(name)},
+        "prefix": _prefix(chosen),
+        "level": level(values, os.environ),
+        "epoch": epoch(os.environ),
+        "force": values["force"],
+        "dry_run": values["dry_run"],
+        "verify": Level(values["verify"]),
+        "max_size": values["max_size"],
+    }
+    found: dict[str, RepairResult] = {}
+    with Meter(printing.quiet) as meter:
+        for decided, group in _groups(paths, chosen, os.environ.get(PLAT_VARIABLE, "")).items():
+            found.update(zip(group, api.repair(group, values["wheel_dir"], decided, progress=meter.follow, **asked), strict=True))
+    return [found[path] for path in paths]
+
+
+def _groups(paths: Sequence[str], chosen: RepairOptions, default: str) -> dict[RepairOptions, list[str]]:
+    """Return which wheels are repaired with which options: a platform tag of the environment counts for wheels of its own platform."""
+    groups: dict[RepairOptions, list[str]] = {}
+    for path in paths:
+        fits = not chosen.plat and default not in ("", "auto") and _is_for(path, default)
+        groups.setdefault(dataclasses.replace(chosen, plat=(default,)) if fits else chosen, []).append(path)
+    return groups
+
+
+def _is_for(path: str, tag: str) -> bool:
+    """Tell whether a platform tag, with or without its architecture, is for the system and architecture that a wheel's name promises."""
+    names = path.replace("\\", "/").rpartition("/")[2].removesuffix(".whl").rpartition("-")[2].split(".")
+    return any(_is_alike(tag, platform) for platform in map(parse, names) if platform.os)
+
+
+def _is_alike(tag: str, platform: Platform) -> bool:
+    try:
+        wanted = [parse(whole) for whole in with_arches(tag, platform.os, platform.arches)]
+    except UsageError:
+        return False
+    return all((one.os, one.arches) == (platform.os, platform.arches) for one in wanted)
+
+
+def _prefix(chosen: RepairOptions) -> str:
+    """Return the environment in which distributions are looked up that `--provided-by` names without a path."""
+    if all(provider.path for provider in chosen.provided_by):
+        return ""
+    try:
+        return os.path.abspath(whereabouts.default_place(os.environ, os.getcwd()).path)
+    except (UsageError, FileNotFoundError):
+        return ""
+
+
+def _verdict(results: Sequence[RepairResult], fail_on: str) -> int:
+    """Return 1 when something counts that remains."""
+    if fail_on == "never":
+        return 0
+    floor = SEVERITIES[fail_on]
+    remaining = (finding for result in results for finding in result.remaining)
+    return int(any(finding.severity >= floor and finding.certainty >= Certainty.LIKELY for finding in remaining))
