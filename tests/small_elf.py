@@ -19,7 +19,7 @@ _NEEDED, _HASH, _STRTAB, _SYMTAB, _RELA, _RELASZ, _RELAENT, _STRSZ, _SYMENT, _SO
     29,
 )
 _VERSYM, _VERNEED, _VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
-_STACK = 0x6474E551
+_STACK, _PROPERTY, _ISA_NEEDED = 0x6474E551, 0x6474E553, 0xC0008002
 
 
 def elf_file(
@@ -32,9 +32,13 @@ def elf_file(
     rpath: str = "",
     runpath: str = "",
     stack: int = 6,
+    isa: int = 0,
     shape: e.Shape = e.NATIVE,
 ) -> bytes:
-    """A library that needs others and imports `asks` (used) and `weak` from whom it may concern; `versions` are asked of each library."""
+    """A library that needs others and imports `asks` (used) and `weak` from whom it may concern; `versions` are asked of each library.
+
+    `isa` are the x86-64 levels that a note says it needs, a bit for each.
+    """
     asked = dict(versions or {})
     texts = [*needs, *asks, *weak, *gives, *asked, *(v for some in asked.values() for v in some), soname, rpath, runpath]
     strings = e.strtab(*dict.fromkeys(text.encode() for text in texts if text))
@@ -56,7 +60,11 @@ def elf_file(
         tables["verneed"] = e.verneed(strings, _numbered(asked), shape)
         tables["versym"] = e.versym(0, *[1] * (len(listed) - 1), shape=shape)
         dynamic += [(_VERNEED, "verneed"), (_VERNEEDNUM, len(asked)), (_VERSYM, "versym")]
-    return e.elf(tables, dynamic, shape, [e.Piece(_STACK, None, stack)])
+    pieces = [e.Piece(_STACK, None, stack)]
+    if isa:
+        tables["note"] = e.note(b"GNU", 5, shape.pack("4I", _ISA_NEEDED, 4, isa, 0), shape, 8)
+        pieces += [e.Piece(e.PT_NOTE, "note", 4, 8), e.Piece(_PROPERTY, "note", 4, 8)]
+    return e.elf(tables, dynamic, shape, pieces)
 
 
 def _numbered(asked: Mapping[str, Sequence[str]]) -> list[tuple[bytes, list[tuple[int, bytes, int]]]]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -384,3 +384,16 @@ def test_what_no_package_manager_knows_tells_of_itself(file: str, image: Image, 
 
 def test_a_package_manager_goes_before_what_the_file_says(tmp_path: Path) -> None:
     assert one(debian(tmp_path), elf(package_note=json.dumps(NOTE))) == KNOWN[debian]
+
+
+def test_where_no_package_has_files_no_list_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+
+    def lookup(root: str, wanted: Set[str]) -> Iterator[tuple[str, Provenance]]:
+        asked.update(wanted if root == os.sep else ())
+        return iter(())
+
+    monkeypatch.setattr(origins, "_DATABASES", {".": lookup})
+    provenance((), ["/usr/local/lib/libnone.so", "/usr/lib/libnone.so"])
+    assert "usr/lib/libnone.so" in asked
+    assert "usr/local/lib/libnone.so" not in asked

@@ -561,3 +561,13 @@ def test_two_wheels_that_would_get_one_name_are_both_named(run: Run, tmp_path: P
     assert str(tmp_path / "one") in result.err
     assert str(tmp_path / "two") in result.err
     assert "1 copied as they are, 1 not repaired" in result.out
+
+
+def test_a_file_that_says_when_an_audit_fails_does_not_make_a_repair_fail(
+    run: Run, driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.relocator]\nfail-on = "warning"\n')
+    monkeypatch.chdir(tmp_path)
+    driver.answers = {"x.whl": examples.result(remaining=(examples.finding(Severity.ERROR),))}
+    assert run("repair", "x.whl").code == 0
+    assert run("repair", "--fail-on", "warning", "x.whl").code == 1

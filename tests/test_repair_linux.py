@@ -5,8 +5,8 @@ import dataclasses
 from collections.abc import Iterable
 
 import pytest
-from builders import LINUX, SITE, binary, elf, survey
 
+from builders import LINUX, SITE, binary, elf, survey
 from relocator.model import Binary, How, Needed, Role
 from relocator.plans import Edit, PathKind, RemoveNeeded, ReplaceNeeded, SetIdentity, SetSearchPaths
 from relocator.repair.linux import wire
@@ -148,6 +148,13 @@ def test_a_library_of_the_wheel_out_of_reach_gets_a_path_and_its_file_name() -> 
     assert edits_of(found, foo.member) == ()
 
 
+def test_a_folder_comes_first_where_another_file_of_the_name_would_be_found_before() -> None:
+    core = binary(CORE, elf("libd.so", rpath="$ORIGIN/lib"))
+    other, wanted = binary("demo/lib/libd.so", elf(soname="libd.so")), binary("demo/deep/libd.so", elf(soname="libd.so"))
+    found = wired([core, other, wanted], [link(CORE, "libd.so", wanted.path, How.BUNDLED)])
+    assert edits_of(found, CORE) == (SetSearchPaths(("$ORIGIN/deep", "$ORIGIN/lib"), PathKind.RPATH),)
+
+
 def test_what_is_reachable_stays_as_it_is() -> None:
     core = binary(CORE, elf("libfoo.so.1", runpath="$ORIGIN/lib"))
     foo = binary("demo/lib/libfoo.so.1", elf(soname="libfoo.so.1"))
@@ -161,6 +168,14 @@ def test_file_soname_and_needs_get_one_name() -> None:
     found = wired([core, foo], [link(CORE, "libfoo.so", foo.path, How.BUNDLED, reachable=True)])
     assert edits_of(found, foo.member) == (SetIdentity("libfoo.so"),)
     assert edits_of(found, CORE) == ()
+
+
+def test_a_library_that_only_calls_itself_as_it_is_needed_is_called_as_its_file() -> None:
+    core = binary(CORE, elf("libfoo.so.1"))
+    foo = binary("demo/lib/libfoo.so", elf(soname="libfoo.so.1"))
+    found = wired([core, foo], [link(CORE, "libfoo.so.1", foo.path, How.BUNDLED)])
+    assert edits_of(found, CORE) == (ReplaceNeeded("libfoo.so.1", "libfoo.so"), SetSearchPaths(("$ORIGIN/lib",), PathKind.RPATH))
+    assert edits_of(found, foo.member) == (SetIdentity("libfoo.so"),)
 
 
 def test_libraries_of_another_distribution_are_reached_by_a_relative_path() -> None:

@@ -12,7 +12,6 @@ import pytest
 
 import repair_examples as examples
 from relocator.findings import Severity
-from relocator.loading import Sources
 from relocator.output import renderer
 from relocator.paint import View, printable
 from relocator.plans import AddNeeded, ReplaceNeeded, Resign, SetIdentity, SetSearchPaths
@@ -100,18 +99,6 @@ def test_many_changes_and_libraries_are_counted() -> None:
     assert short.count("... and 28 more libraries (-v lists them)") == 2
     assert short.count("out1") < text(examples.result(plan), verbose=True).count("out1")
     assert "out39.so, needed by 3 files: --exclude out*" in text(examples.result(plan), verbose=True)
-
-
-def test_that_python_itself_stays_outside_goes_without_saying() -> None:
-    from relocator.output.text.repair import INTERPRETER
-    from relocator.search_order import Ending, steps
-
-    (ending,) = steps(Sources(), "python312.dll", (), promise=None)
-    assert isinstance(ending, Ending)
-    plan = Plan("x.whl", "x.whl", (), (Left("python312.dll", ("demo/_core.pyd",), ending.tried.via),))
-    assert ending.tried.via == INTERPRETER
-    assert "python312.dll" not in text(examples.result(plan, Outcome.COPIED))
-    assert "python312.dll" in text(examples.result(plan, Outcome.COPIED), verbose=True)
 
 
 def test_only_what_counts_remains_and_each_kind_once() -> None:

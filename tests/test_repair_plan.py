@@ -156,6 +156,20 @@ def test_the_wheel_gets_the_tag_that_its_content_allows() -> None:
     assert planned.projected.container.declared_tags == ("cp312-cp312-manylinux_2_28_x86_64",)
 
 
+def test_a_need_that_its_planner_leads_astray_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files of one name in two folders that both are searched: the first one wins."""
+    case = Case(module("liba.so.1", runpath="$ORIGIN/one"), outside("/opt/liba.so.1"), lib("demo/two/liba.so.1"))
+
+    def wire(request: Request) -> Wired:
+        (one,) = request.taken
+        paths = SetSearchPaths(("$ORIGIN/two", "$ORIGIN/three"))
+        return Wired((Placed(one.binary.path, "demo/three/liba.so.1"),), (Edited(f"{b.SITE}/demo/_core.so", (paths,), "x"),))
+
+    wired(monkeypatch, wire)
+    (remark,) = case.plan().plan.remarks
+    assert remark.startswith("demo/_core.so (x86_64) is meant to find liba.so.1 as demo/three/liba.so.1, and will not")
+
+
 def test_copies_inside_the_wheel_become_one() -> None:
     twins = [dataclasses.replace(lib(f"demo/{name}", soname="libfoo.so.1"), sha256="a" * 64) for name in ("libfoo.so.1", "libfoo.so")]
     users = [module(one.member.rpartition("/")[2], member=f"demo/_{n}.so", rpath="$ORIGIN") for n, one in enumerate(twins)]

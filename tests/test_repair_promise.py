@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import macho_bytes as m
 from builders import archive, record_hash
 from conftest import FIXTURES
 from oracle.test_corpus import ROWS, Row, wheel_of
@@ -82,8 +83,8 @@ def _unsigned_page() -> bytes:
 # ---- Windows
 
 
-def _msvc(name: str) -> bytes:
-    return Draft().exports(name.encode(), [(b"value", 0)]).build()
+def _msvc(name: str, symbol: bytes = b"value") -> bytes:
+    return Draft().exports(name.encode(), [(symbol, 0)]).build()
 
 
 def _pyd(*needs: str) -> bytes:
@@ -266,14 +267,22 @@ def test_real_wheels_keep_the_promise_or_are_refused_for_what_an_audit_flags(row
 # ---- wheels with every fault of their system, where what they lack is at hand
 
 
-def _dylib(name: str) -> bytes:
-    return edited(fixture("macho/arm64/liba.dylib"), SetIdentity(name))
+def _dylib(name: str, symbol: bytes) -> bytes:
+    shape = m.Shape(cpu_type=m.ARM64, cpu_subtype=0)
+    commands = [m.dylib(name, 0xD, shape), m.build_version(1, 0xB0000, 0xC0000, shape)]
+    return m.with_tables(commands, {"trie": m.trie((symbol, b"\0\x10"))}, shape)
 
 
 FAULTY: Mapping[str, tuple[Mapping[str, bytes], tuple[str, ...]]] = {
     "manylinux_2_17_x86_64": ({"libmissing.so.3": lib(soname="libmissing.so.3", gives=["missing_value"])}, ()),
-    "macosx_11_0_arm64": ({"libomp.dylib": _dylib("@rpath/l.dylib"), "libzstd.1.dylib": _dylib("@rpath/z.dylib")}, ()),
-    "win_amd64": ({"msvcp140.dll": _msvc("MSVCP140.dll")}, ("vcruntime140d.dll",)),
+    "macosx_11_0_arm64": (
+        {
+            "libomp.dylib": _dylib("/opt/x/libomp.dylib", b"_missing_value"),
+            "libzstd.1.dylib": _dylib("/opt/x/libzstd.1.dylib", b"_libc_value"),
+        },
+        (),
+    ),
+    "win_amd64": ({"msvcp140.dll": _msvc("MSVCP140.dll", b"libc_value")}, ("vcruntime140d.dll",)),
 }
 """By platform: the libraries, and what is left outside since nobody may pass it on."""
 

@@ -332,6 +332,16 @@ def test_musl_finds_in_folders_too(compiled: Callable[..., Path], tmp_path: Path
     assert answer(found, "libc.so").how == How.PROMISED
 
 
+def test_a_local_tag_is_musls_where_the_binaries_need_its_library_under_the_name_that_its_own_build_gives(
+    compiled: Callable[..., Path], tmp_path: Path
+) -> None:
+    core = compiled("core.so", compiler="musl-gcc")
+    found = surveyed(tmp_path, {"demo/_core.so": core.read_bytes()})
+    assert (found.target.libc, answer(found, "libc.so").how) == ("musl", How.PROMISED)
+    glibc = compiled("core.so")
+    assert surveyed(tmp_path, {"demo/_core.so": glibc.read_bytes()}).target.libc == "glibc"
+
+
 # ---- ELF: the wheel itself
 
 
@@ -342,6 +352,16 @@ def test_a_library_of_the_wheel_is_taken_where_no_search_path_leads(compiled: Ca
     need = answer(found, "libfoo.so")
     assert (need.how, need.target) == (How.BUNDLED, f"{SITE}/demo/deep/foo-1.so")
     assert need.via == "in the wheel, where its search does not look"
+
+
+def test_of_copies_in_the_wheel_the_one_is_taken_that_has_the_name(compiled: Callable[..., Path], tmp_path: Path) -> None:
+    lib = compiled("libfoo.so.1", "-Wl,-soname,libfoo.so.1")
+    copies = {f"demo/lib/{name}": lib.read_bytes() for name in ("libfoo.so", "libfoo.so.1", "libfoo.so.1.2")}
+    found = surveyed(tmp_path, {"demo/_core.so": compiled("core.so", str(lib)).read_bytes(), **copies})
+    assert answer(found, "libfoo.so.1").target == f"{SITE}/demo/lib/libfoo.so.1"
+    del copies["demo/lib/libfoo.so.1"]
+    found = surveyed(tmp_path, {"demo/_core.so": compiled("core.so", str(lib)).read_bytes(), **copies})
+    assert answer(found, "libfoo.so.1").target == f"{SITE}/demo/lib/libfoo.so"
 
 
 def test_two_different_libraries_of_one_name_in_the_wheel_are_not_chosen_from(compiled: Callable[..., Path], tmp_path: Path) -> None:

@@ -252,6 +252,8 @@ def test_no_update_tags_changes_nothing_and_says_what_is_not_true() -> None:
         ("macosx_10_9_universal2", {"x86_64": (10, 13), "arm64": (11, 0)}, "macosx_10_13_universal2"),
         ("macosx_10_9_universal2", {"x86_64": (10, 13), "arm64": (12, 0)}, "macosx_10_13_x86_64.macosx_12_0_arm64"),
         ("macosx_10_9_x86_64", {"x86_64": (10, 9), "arm64": (11, 0)}, "macosx_10_9_x86_64"),
+        ("macosx_10_9_intel", {"x86_64": (10, 9), "i386": (10, 9)}, "macosx_10_9_intel"),
+        ("macosx_10_6_intel", {"x86_64": (10, 9), "i386": (10, 6)}, "macosx_10_6_i386.macosx_10_9_x86_64"),
         (
             "macosx_10_12_x86_64.macosx_11_0_arm64.macosx_10_12_universal2",
             {"x86_64": (10, 12), "arm64": (11, 0)},

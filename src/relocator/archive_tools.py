@@ -1,7 +1,6 @@
 """Compressing, and which library does it here: the bytes of an archive that we write depend on it, so results name it."""
 
 import zlib
-from importlib.metadata import PackageNotFoundError, version
 
 try:
     import deflate
@@ -11,6 +10,8 @@ except ImportError:  # the extra "fast" is not installed: zlib does the same, mo
 
 def compressor() -> str:
     """Return the name and version of the compressor: "deflate 0.7.0" (libdeflate, the extra `fast`) or "zlib 1.3.1"."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  start-up time: writing asks for no name
+
     try:
         return f"deflate {version('deflate')}" if deflate is not None else f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
     except PackageNotFoundError:  # there, but not installed as a distribution

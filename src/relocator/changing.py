@@ -13,7 +13,7 @@ from relocator.files import FileBuffer, on_disk
 from relocator.inflating import read_member
 from relocator.model import Binary, Image, Survey
 from relocator.plans import Edit, EditRefused, apply_patches
-from relocator.projection import edited
+from relocator.projection import edited, loader_view
 from relocator.repairs import AddFile, CopyIn, EditBinary, Origin, Plan, RewriteText, Strip
 from relocator.stripping import stripped
 from relocator.verification import Expected, Level, verify
@@ -93,7 +93,7 @@ def _rewritten(task: _Task, old: Bytes) -> tuple[Bytes, tuple[str, ...]]:
     images: Sequence[Image] = task.binary.images
     if task.tool:
         old = stripped(old, task.binary.format, task.member, task.tool)
-        images = _read(task, old)
+        images = _stripped(task, old)
     if not task.edits:
         return old, ()
     try:
@@ -105,11 +105,16 @@ def _rewritten(task: _Task, old: Bytes) -> tuple[Bytes, tuple[str, ...]]:
     return new, verify(Expected(task.binary.format, tuple(images), after, patchset), bytes(old), new, task.level)
 
 
-def _read(task: _Task, data: bytes) -> tuple[Image, ...]:
+def _stripped(task: _Task, data: bytes) -> tuple[Image, ...]:
+    """Return what our reader sees in a stripped file; raise NotWritten when a loader would see something else than before."""
+    hint = "strip with another tool, or leave --strip out"
     try:
-        return backend_for(task.binary.format).read(memoryview(data))
+        images = backend_for(task.binary.format).read(memoryview(data))
     except UnreadableBinary as error:
-        raise NotWritten(f"{task.tool} damaged the file: {error.message}", "strip with another tool, or leave --strip out") from error
+        raise NotWritten(f"{task.tool} damaged the file: {error.message}", hint) from error
+    if [loader_view(image) for image in images] != [loader_view(image) for image in task.binary.images]:
+        raise NotWritten(f"{task.tool} changed more than what no loader needs", hint)
+    return images
 
 
 def _of_member(archive: Archive, member: ZipMember) -> Bytes:

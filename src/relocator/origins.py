@@ -63,6 +63,9 @@ def provenance(binaries: Iterable[Binary], others: Iterable[str] = ()) -> dict[s
 Wanted = Set[str]
 """Paths relative to a root, with "/"."""
 
+_FREE = ("home/", "root/", "tmp/", "usr/local/", "var/tmp/")
+"""Where no package of a distribution has files (FHS 3.0): to look for them in all of its lists takes a tenth of a second."""
+
 Lookup = Callable[[str, Wanted], Iterator[tuple[str, Provenance]]]
 """Yields those of the wanted paths that a root's database knows."""
 
@@ -75,9 +78,11 @@ def _owned(paths: Sequence[str]) -> dict[str, Provenance]:
         for root in _above(place):
             below.setdefault(root, []).append(path)
     for root in sorted(below, key=len, reverse=True):
-        asked = {path: _spellings(os.path.relpath(real[path], root)) for path in below[root] if path not in found}
-        known = _known(root, {name for names in asked.values() for name in names}) if asked else {}
-        found.update((path, known[name]) for path, names in asked.items() for name in reversed(names) if name in known)
+        free = _FREE if os.path.dirname(root) == root else ()
+        names = {path: os.path.relpath(real[path], root).replace(os.sep, "/") for path in below[root] if path not in found}
+        asked = {path: _spellings(name) for path, name in names.items() if not name.startswith(free)}
+        known = _known(root, {name for spelled in asked.values() for name in spelled}) if asked else {}
+        found.update((path, known[name]) for path, spelled in asked.items() for name in reversed(spelled) if name in known)
     return found
 
 
@@ -89,8 +94,7 @@ def _above(place: str) -> Iterator[str]:
 
 def _spellings(relative: str) -> tuple[str, ...]:
     """Return a path and how a database may have it that was written before /lib became a link to /usr/lib."""
-    name = relative.replace(os.sep, "/")
-    return name, name.removeprefix("usr/") if name.startswith("usr/") else f"usr/{name}"
+    return relative, relative.removeprefix("usr/") if relative.startswith("usr/") else f"usr/{relative}"
 
 
 def _known(root: str, wanted: Wanted) -> dict[str, Provenance]:

@@ -111,9 +111,9 @@ def write_archive(
     """Write an archive of these members to an empty file, and return what it holds: files alone, RECORD last.
 
     The members keep their order, but what lies in the folder of RECORD comes last, and RECORD, which is made here, last of all; `record` is
-    its name, and an item of that name is passed over. Folders that lost all they held are left out. `level` is that of compression, 0 to
-    9; `epoch`, in seconds, becomes the date of every member. Raises NotPacked after all contents were asked for, with what is wrong with
-    any of them; then the file is of no use.
+    its name, and of an item of that name the mode alone counts. Folders that lost all they held are left out. `level` is that of
+    compression, 0 to 9; `epoch`, in seconds, becomes the date of every member. Raises NotPacked after all contents were asked for, with
+    what is wrong with any of them; then the file is of no use.
     """
     order = _ordered(source, items, record)
     stamp = _stamps(source, record, epoch)
@@ -131,7 +131,7 @@ def write_archive(
             del body  # its bytes must not outlive the wait for the next ones
     if failures:
         raise NotPacked(tuple(failures))
-    last, body = _record(source, record, packed, level)
+    last, body = _record(_record_item(source, items, record), packed, level)
     directory.append(_write_member(file, source, last, body, stamp(last)))
     _write_end(file, directory)
     return (*packed, *_packed(last, body))
@@ -240,10 +240,16 @@ def _raw(archive: Archive, item: Item) -> _Body | RelocatorError:
     return _Body(member.method, member.crc, member.compressed, member.size, item.sha256, start=start)
 
 
-def _record(source: Archive, record: str, packed: Iterable[Packed], level: int) -> tuple[Item, _Body]:
-    text = record_text(((one.name, one.sha256, one.size) for one in packed), record)
+def _record(item: Item, packed: Iterable[Packed], level: int) -> tuple[Item, _Body]:
+    text = record_text(((one.name, one.sha256, one.size) for one in packed), item.name)
+    return item, _compressed(text.encode(), level)
+
+
+def _record_item(source: Archive, items: Iterable[Item], record: str) -> Item:
+    """Return RECORD without its bytes: dated as the old one, with the mode that is asked for."""
     old = next((member for member in source.members if member.name == record), None)
-    return Item(record, old), _compressed(text.encode(), level)
+    mode = next((item.mode for item in items if item.name == record), None)
+    return Item(record, old, mode=mode)
 
 
 def _packed(item: Item, body: _Body) -> tuple[Packed, ...]:

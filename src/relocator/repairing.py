@@ -24,12 +24,14 @@ from relocator.platform_tags import with_arches
 from relocator.reading import Progress, Reading, read_container
 from relocator.repair import Planned, check_kind, is_kept, plan_repair
 from relocator.repair.projecting import differences
+from relocator.repair.tagging import by_content
 from relocator.repair.wiring import Beside
 from relocator.repairs import Outcome, Plan, Refusal, RepairOptions, RepairRefused, RepairResult, Sought, Writing
 from relocator.rules import RULES
 from relocator.sealing import copy_of, seal
 from relocator.survey import package_survey, survey_for_repair
 from relocator.tags import targets_of
+from relocator.target import Target
 
 Reporter = Callable[[str, int, int], Progress | None]
 """Gets a subject, its number from 1 and how many there are; returns what is called with each member that was read."""
@@ -117,14 +119,21 @@ def _opened(path: str, wheel: Wheel, job: Job, progress: Progress | None) -> Ope
     reading = read_container(wheel, progress, is_kept)
     facts = wheel.facts()
     targets = targets_of(facts, _override(facts, job.options))
-    alone = tuple(package_survey(facts, reading, target) for target in targets)
+    alone = tuple(_judged(facts, reading, target) for target in targets)
     if reasons := check_kind(alone, job.options):
         raise RepairRefused(reasons)
-    survey = survey_for_repair(facts, reading, targets[0], job.options, job.sought)
+    survey = survey_for_repair(facts, reading, alone[0].target, job.options, job.sought)
     outside = [binary for binary in survey.binaries if not binary.owner]
     beside = tuple(_beside(outside, job.options))
     told = provenance(outside, [one.origin.path for one in beside]) if outside else {}
     return Opened(wheel, reading, survey, plan_repair(survey, reading, job.options, told, beside, alone=alone[0]))
+
+
+def _judged(facts: ContainerFacts, reading: Reading, target: Target) -> Survey:
+    """Return the survey of the wheel alone; one whose tag promises every system is judged by the system that its binaries are for."""
+    found = package_survey(facts, reading, target)
+    own = by_content(found).target if target.os == "any" else target
+    return found if own == target else package_survey(facts, reading, own)
 
 
 def _beside(outside: Sequence[Binary], options: RepairOptions) -> Iterator[Beside]:
@@ -174,7 +183,7 @@ def _written(path: str, source: Source, opened: Opened, changes: Mapping[str, Ch
     if not plan:
         sealed, _ = seal(target, source, copy_of(source), lambda _path, _told: None, force=writing.force)
         outcome = Outcome.PRESENT if sealed.present else Outcome.COPIED
-        return RepairResult(path, outcome, plan, target, sealed.sha256, _remaining(opened.survey), inputs=opened.survey.inputs)
+        return RepairResult(path, outcome, plan, target, sealed.sha256, _remaining(opened.planned.projected), inputs=opened.survey.inputs)
     items = _items(opened, changes)
     record = f"{opened.survey.container.dist_info}/RECORD"
 

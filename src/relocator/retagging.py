@@ -13,6 +13,7 @@ from relocator.platform_tags import parse_target, with_arches
 from relocator.policy import identity
 from relocator.reading import Progress, Reading, read_container
 from relocator.repair import Planned, tagging
+from relocator.repair.health import unsound
 from relocator.repair.projecting import project
 from relocator.repairing import Job, Opened, Reporter, carried_out, each
 from relocator.repairs import Plan, Refusal, RepairOptions, RepairRefused, RepairResult, RewriteRecord, Sought, Writing
@@ -75,6 +76,8 @@ def _opened(wheel: Wheel, asked: Asked, progress: Progress | None) -> Opened:
     reading = read_container(wheel, progress, lambda name: name.endswith(".dist-info/WHEEL"))
     facts = wheel.facts()
     surveys = tuple(package_survey(facts, reading, target) for target in targets_of(facts))
+    if damage := tuple(unsound(surveys[0])):
+        raise RepairRefused(damage)
     plan = _plan(surveys, reading, asked)
     projection = project(surveys[0], reading, plan)
     if refusals := () if asked.force else tuple(_new_faults(surveys, projection.survey.container, projection.reading)):

@@ -29,11 +29,15 @@ _LIBRARY_ENDINGS = (".so", ".dylib", ".dll", ".pyd")
 
 
 def split_name(file_name: str) -> tuple[str, str, str] | None:
-    """Split "_core.cpython-312-darwin.so" into "_core", "cpython-312-darwin" and ".so"; None when no module is ever called so."""
+    """Split "_core.cpython-312-darwin.so" into "_core", "cpython-312-darwin" and ".so"; None when no module is ever called so.
+
+    ".PYD" is an ending too: Windows' Python finds the file where PYTHONCASEOK is set.
+    """
     for suffix in SUFFIXES:
-        if file_name.endswith(suffix):
-            stem, _, tag = file_name.removesuffix(suffix).partition(".")
-            return stem, tag, suffix
+        written = file_name[-len(suffix) :]
+        if written == suffix or (suffix == ".pyd" and written.lower() == suffix):
+            stem, _, tag = file_name.removesuffix(written).partition(".")
+            return stem, tag, written
     return None
 
 
@@ -83,7 +87,7 @@ def _spellings(stem: str, suffix: str, folder: str) -> Iterator[str]:
         f"_{stem}".isidentifier()
     ):  # mypyc's groups start with a digit, 81d243bd2c585b0f4821__mypyc: importlib takes what no statement can spell
         yield stem
-    if suffix == ".pyd" and stem.endswith("_d"):  # a debug build of Python adds it (PC/pyconfig.h and importlib's suffixes)
+    if suffix.lower() == ".pyd" and stem.endswith("_d"):  # a debug build of Python adds it (PC/pyconfig.h and importlib's suffixes)
         yield stem.removesuffix("_d")
 
 

@@ -14,6 +14,9 @@ from relocator.model import PREFIX, How, Tried
 ELSEWHERE = "in the wheel, where its search does not look"
 """How a library is found that lies in the container, out of its importer's reach."""
 
+INTERPRETER = "the interpreter itself"
+"""Why Python's own library stays outside."""
+
 _INSIDE = PREFIX + "/"
 _INTERPRETER = re.compile(r"lib(python\d|pypy)[\w.-]*\.(so|dylib|dll)(\.[\d.]+)?|Python3?T?|python3\d*t?(_d)?\.dll|python-native\.dll")
 """Base names of Python's own library: libpython3.12.so.1.0, libpypy3.11-c.so, the frameworks' binaries, python312t_d.dll."""
@@ -137,7 +140,7 @@ def _allowed(place: Place, sources: Sources) -> Place:
 
 
 def _of_interpreter(sources: Sources, name: str) -> str:
-    return "the interpreter itself" if sources.libpython and _INTERPRETER.fullmatch(_leaf(name, sources)) else ""
+    return INTERPRETER if sources.libpython and _INTERPRETER.fullmatch(_leaf(name, sources)) else ""
 
 
 def _leaf(name: str, sources: Sources) -> str:

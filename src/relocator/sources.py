@@ -101,7 +101,10 @@ def _folders(sought: Sought, target: Target) -> Iterator[tuple[str, str]]:
 
 
 def _inside(binaries: Sequence[Binary], target: Target) -> Iterator[tuple[str, str]]:
-    """Yield name and path of the wheel's libraries; different files of one name and architecture are left out: nobody can choose."""
+    """Yield name and path of the wheel's libraries, a file that has the name before one that only calls itself so.
+
+    Different files of one name and architecture are left out: nobody can choose.
+    """
     contents: dict[tuple[str, str], set[str]] = {}
     found: dict[tuple[str, str], Binary] = {}
     for binary in sorted(_libraries(binaries, target), key=lambda binary: binary.path):
@@ -109,7 +112,7 @@ def _inside(binaries: Sequence[Binary], target: Target) -> Iterator[tuple[str, s
             found[name, binary.path] = binary
             for image in binary.images:
                 contents.setdefault((name, image.arch), set()).add(binary.sha256 or binary.path)
-    for (name, path), binary in found.items():
+    for (name, path), binary in sorted(found.items(), key=lambda item: item[0][1].rpartition("/")[2] != item[0][0]):
         if all(len(contents[name, image.arch]) == 1 for image in binary.images):
             yield name, path
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from relocator.apply import NotWritten
+from relocator.apply import NotWritten, reason
 from relocator.model import Format
 
 AUTO = "auto"
@@ -34,16 +34,24 @@ def tool_for(binary_format: Format, wanted: str = AUTO) -> str:
 def stripped(data: bytes | bytearray | memoryview, binary_format: Format, member: str, wanted: str = AUTO) -> bytes:
     """Return the file without what no loader needs; raise NotWritten when the tool is absent, fails, or does not know the format."""
     tool = tool_for(binary_format, wanted)
-    with tempfile.TemporaryDirectory(prefix="relocate-strip-") as folder:
-        source, target = os.path.join(folder, "in"), os.path.join(folder, "out")
-        with open(source, "wb") as file:
-            file.write(data)
-        done = _run([tool, _FLAGS[binary_format], "-o", target, source], member)
-        if done.returncode or not os.path.isfile(target):
-            lines = (done.stderr or done.stdout).decode("utf-8", "replace").replace(source, member).strip().splitlines()
-            raise NotWritten(f"{os.path.basename(tool)} cannot strip {member}: {lines[0] if lines else 'it gives no reason'}", _INSTALL)
-        with open(target, "rb") as file:
-            return file.read()
+    try:
+        with tempfile.TemporaryDirectory(prefix="relocate-strip-") as folder:
+            return _by_tool(tool, data, binary_format, member, folder)
+    except OSError as error:
+        hint = "free some space, or let TMPDIR name a folder in which you may make files"
+        raise NotWritten(f"no file can be made to strip {member} in: {reason(error)}", hint) from error
+
+
+def _by_tool(tool: str, data: bytes | bytearray | memoryview, binary_format: Format, member: str, folder: str) -> bytes:
+    source, target = os.path.join(folder, "in"), os.path.join(folder, "out")
+    with open(source, "wb") as file:
+        file.write(data)
+    done = _run([tool, _FLAGS[binary_format], "-o", target, source], member)
+    if done.returncode or not os.path.isfile(target):
+        lines = (done.stderr or done.stdout).decode("utf-8", "replace").replace(source, member).strip().splitlines()
+        raise NotWritten(f"{os.path.basename(tool)} cannot strip {member}: {lines[0] if lines else 'it gives no reason'}", _INSTALL)
+    with open(target, "rb") as file:
+        return file.read()
 
 
 def _run(command: list[str], member: str) -> "subprocess.CompletedProcess[bytes]":

@@ -9,7 +9,7 @@ from relocator.backends import backend_for, format_of_system
 from relocator.containers import Container
 from relocator.demands import refused_libraries
 from relocator.knowledge import providers
-from relocator.libc import evidence_of_libc
+from relocator.libc import evidence_of_libc, libc_of
 from relocator.loading import AddedDirectory, Host, Process, Seen, Sources, directory
 from relocator.metadata import distribution_of
 from relocator.model import FOLDER_OWNER, PYTHON_OWNER, Binary, ContainerFacts, Format, How, Image, Load, Resolution, Survey
@@ -181,7 +181,9 @@ def _with_libc(target: Target, binaries: Sequence[Binary]) -> Target:
     if target.os != "linux" or target.libc:
         return target
     elves = [image for binary in binaries if binary.format == Format.ELF for image in binary.images]
-    return dataclasses.replace(target, libc=next(filter(None, (evidence_of_libc(image).libc for image in elves)), "glibc"))
+    told = next(filter(None, (evidence_of_libc(image).libc for image in elves)), "")
+    guessed = (libc_of(image, target) for image in elves)  # libc.so, by whatever C library it is, is not glibc's name
+    return dataclasses.replace(target, libc=told or next((libc for libc in guessed if libc != "glibc"), "glibc"))
 
 
 def _with_extension(binary: Binary, facts: ContainerFacts) -> Binary:

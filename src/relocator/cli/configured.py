@@ -12,6 +12,9 @@ from relocator.errors import UsageError
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+_OWN = frozenset({"fail_on_remaining"})
+"""Parameters of options that share their name with one of another command, whose meaning in a file is meant."""
+
 
 def options() -> list[Option]:
     """Return both options; they are taken before all others, and `configuration` is what the file says."""
@@ -70,7 +73,7 @@ def _lay_below(ctx: click.Context, configuration: Configuration) -> None:
     defaults: dict[str, Any] = {}
     for setting in configuration.settings:
         param = options.get(f"--{setting.name}")
-        if param is not None and param.name:
+        if param is not None and param.name and param.name not in _OWN:
             defaults[param.name] = _checked(ctx, param, setting)
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 

@@ -66,7 +66,7 @@ def command(*, wheels: tuple[str, ...], **values: Any) -> int:
     failures = [failure for result in results for failure in result.failures]
     deliver("repair", printing, results, failures)
     complain(failures)
-    return max(_verdict(results, values["fail_on"]), *(failure.code for failure in failures), 0)
+    return max(_verdict(results, values["fail_on_remaining"]), *(failure.code for failure in failures), 0)
 
 
 def _repaired(paths: Sequence[str], values: Mapping[str, Any], printing: Printing) -> list[RepairResult]:

@@ -208,7 +208,7 @@ def _writing() -> list[Option]:
         option("--verify", type=click.Choice(levels), default="normal", show_default=True, help="Full adds symbols, relocations, LIEF."),
         option("--max-size", callback=size, metavar="SIZE", help="Refuse archives that inflate to more than this.  [default: 16G]"),
         option(
-            "--fail-on",
+            *("--fail-on", "fail_on_remaining"),
             type=click.Choice([*SEVERITIES, "never"]),
             default="never",
             show_default=True,

@@ -67,7 +67,7 @@ def plan_repair(
     """
     if reasons := check_kind((survey,), options):
         raise RepairRefused(reasons)
-    before = Projection(alone or package_survey(survey.container, reading, survey.target), reading)
+    before = Projection(alone, reading) if alone is not None else project(survey, reading, Plan("", ""))
     if not any(binary.owner and maps(survey.target, binary) for binary in survey.binaries):
         return Planned(Plan(survey.container.subject, assembling.file_name(survey)), before.survey)
     draft = _drafted(survey, before.survey, reading, options, tuple(beside))
@@ -75,8 +75,9 @@ def plan_repair(
     tagged = retag(survey, projection.survey, reading.texts, options, draft.outside)
     if reasons := tuple(dict.fromkeys((*draft.refusals, *tagged.refusals))):
         raise RepairRefused(reasons)
+    remarks = (*tagged.remarks, *assembling.astray(draft, projection.survey))
     listed = _listed(survey, draft.plan, tagged.output, reading, provenance) if options.sbom else ()
-    plan = assembling.finished(survey, draft.plan, (*tagged.actions, *listed), tagged.output, tagged.remarks)
+    plan = assembling.finished(survey, draft.plan, (*tagged.actions, *listed), tagged.output, remarks)
     return Planned(plan, project(survey, reading, plan, projection).survey)
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from relocator.archives import encoding_fault, name_fault
+from relocator.containers.wheel import installed_path
 from relocator.model import Binary, Format, How, Survey
 from relocator.native import ElfFacts
-from relocator.paint import counted
+from relocator.paint import counted, short_path
+from relocator.places import loads_that_count
 from relocator.plans import Edit
 from relocator.repair.choosing import Chosen
 from relocator.repair.health import Mended
@@ -18,6 +20,7 @@ from relocator.repairs import (
     AddFile,
     CopyIn,
     EditBinary,
+    Left,
     MoveMember,
     Origin,
     Plan,
@@ -35,6 +38,16 @@ _ORDER = (Strip, EditBinary, CopyIn, MoveMember, AddFile, RewriteText, RemoveFil
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
+class Meant(NamedTuple):
+    """What is to meet one need, by paths in the finished wheel."""
+
+    importer: str
+    arch: str
+    name: str
+    """As the need is written now."""
+    target: str
+
+
 class Draft(NamedTuple):
     """A plan without tags, and why it cannot be."""
 
@@ -42,6 +55,7 @@ class Draft(NamedTuple):
     refusals: tuple[Refusal, ...]
     outside: frozenset[str]
     """Names of libraries that stay outside or were not found, as needs name them before and after."""
+    meant: tuple[Meant, ...] = ()
 
 
 # ---- what the planners are given
@@ -85,11 +99,39 @@ def drafted(request: Request, chosen: Chosen, wired: Wired, mended: Mended, remo
         request.survey.container.subject,
         file_name(request.survey),
         _sorted(actions),
-        chosen.left,
+        tuple(_left(request, chosen.left, places)),
         (*chosen.remarks, *wired.remarks, *mended.remarks),
     )
     clashes = () if wired.refusals else tuple(_clashes(request.survey, plan))
-    return Draft(plan, (*chosen.refusals, *wired.refusals, *mended.refusals, *clashes), frozenset(_outside(request)))
+    refusals = (*chosen.refusals, *wired.refusals, *mended.refusals, *clashes)
+    return Draft(plan, refusals, frozenset(_outside(request)), tuple(_meant(request, places)))
+
+
+def _meant(request: Request, places: Mapping[str, str]) -> Iterator[Meant]:
+    """Yield what the finished wheel is to bring together: its own files that are led somewhere, and what is brought in."""
+    for link in request.links:
+        if link.target and not link.reachable and link.how in (How.BUNDLED, How.OUTSIDE):
+            importer, target = (installed_path(places[path]) if path in places else path for path in (link.importer, link.target))
+            yield Meant(importer, link.arch, link.needed.name, target)
+
+
+def astray(draft: Draft, projected: Survey) -> Iterator[str]:
+    """Yield a remark for each need that finds another file in the finished wheel than it is meant to, or none."""
+    found: dict[tuple[str, str], set[str | None]] = {}
+    for path, load in loads_that_count(projected):
+        found.setdefault((path, load.arch), set()).update(r.target for r in load.resolutions if r.importer == path)
+    for meant in draft.meant:
+        key = meant.importer, meant.arch
+        if key in found and meant.target not in found[key]:
+            who, target = (short_path(path, projected.container) for path in (meant.importer, meant.target))
+            yield f"{who} ({meant.arch}) is meant to find {meant.name} as {target}, and will not: give one of two files of one name another"
+
+
+def _left(request: Request, left: Iterable[Left], places: Mapping[str, str]) -> Iterator[Left]:
+    """Yield what stays outside, with the members that files from outside become."""
+    members = {one.binary.member: places.get(one.binary.path, one.binary.member) for one in request.taken}
+    for one in left:
+        yield one._replace(importers=tuple(sorted({members.get(name, name) for name in one.importers})))
 
 
 def _merged(edited: Iterable[Edited]) -> Mapping[str, tuple[tuple[Edit, ...], str]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from relocator.knowledge.host_libraries import is_host_library
+from relocator.knowledge.retired_sonames import retired
 from relocator.loading import directory
 from relocator.model import Binary, How, NeedKind, Resolution, Role, Survey
 from relocator.paint import short_path
@@ -19,6 +20,7 @@ from relocator.repair.closures import Answers, Closures, File, Need, answered, a
 from relocator.repair.wiring import Link
 from relocator.repairs import Left, Refusal, RepairOptions
 from relocator.roles import maps
+from relocator.search_order import INTERPRETER
 
 
 class Brought(NamedTuple):
@@ -66,7 +68,7 @@ def choose(survey: Survey, alone: Survey, options: RepairOptions) -> Chosen:
         tuple(_brought(survey, choices, wanted)),
         tuple(sorted(links, key=lambda link: (link.importer, link.arch, link.needed))),
         tuple(_left(survey, choices, options)),
-        tuple(dict.fromkeys((*_remarks(survey, choices), *_unread(survey)))),
+        tuple(dict.fromkeys((*_remarks(survey, choices), *_split_sites(choices), *_unread(survey)))),
         tuple(dict.fromkeys(_refusals(survey, choices, options))),
     )
 
@@ -202,12 +204,19 @@ def _left(survey: Survey, choices: Iterable[_Choice], options: RepairOptions) ->
     found: dict[tuple[str, str], set[str]] = {}
     for choice in choices:
         how, name = choice.resolution.how, choice.resolution.needed.name
-        if how in (How.EXPECTED, How.PROVIDED):
+        if how in (How.EXPECTED, How.PROVIDED) and not _is_at_hand(survey, choice):
             found.setdefault((name, choice.resolution.via), set()).add(_member(survey, choice))
         elif options.allow_missing and _is_fatal(choice):
             found.setdefault((name, "--allow-missing"), set()).add(_member(survey, choice))
     for (name, why), importers in sorted(found.items()):
         yield Left(name, tuple(sorted(importers)), why)
+
+
+def _is_at_hand(survey: Survey, choice: _Choice) -> bool:
+    """Tell whether a need is for what the running Python is made of: its DLL, and the library that no module of Linux has to name."""
+    importer = survey.binary_at(choice.importer.path)
+    program = survey.target.os != "windows" and importer is not None and any(image.kind == "program" for image in importer.images)
+    return choice.resolution.via == INTERPRETER and survey.target.os != "macos" and not program
 
 
 def _member(survey: Survey, choice: _Choice) -> str:
@@ -227,10 +236,22 @@ def _remarks(survey: Survey, choices: Iterable[_Choice]) -> Iterator[str]:
         name = choice.resolution.needed.name
         if not answered(choice.resolution) and not _is_fatal(choice) and not is_host_library(name):
             yield f"{who} does without {name}, a {choice.resolution.needed.kind} need that was not found"
+        if choice.resolution.how == How.PROMISED and survey.target.libc == "glibc" and name in retired():
+            yield f"{who} is left with {name}, which newer systems do not have: it was not found, `--search DIR` names its folder"
         if len(choice.rivals) > 1:
             others = [_told(survey, rival) for rival in choice.rivals if rival.target != choice.resolution.target]
             taken = _told(survey, choice.resolution)
             yield f"{who} finds {name} as {taken} or as {' or as '.join(others)}, as it is loaded; from now on as {taken}"
+
+
+def _split_sites(choices: Iterable[_Choice]) -> Iterator[str]:
+    """Name the limit of a relative path to another distribution: pip may install the two into different folders."""
+    for choice in choices:
+        if choice.resolution.how == How.PROVIDED:
+            yield (
+                f"{choice.resolution.via}: its libraries are found where both are installed into one site-packages, "
+                "and not where one of them lies in a user site and the other in the system's"
+            )
 
 
 def _told(survey: Survey, resolution: Resolution) -> str:

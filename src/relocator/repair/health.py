@@ -57,7 +57,7 @@ def mend(survey: Survey, options: RepairOptions, taken: Iterable[Binary] = ()) -
     whole = _whole(survey, tuple(taken))
     edits, kept = _binaries(whole, options)
     remarks = (*kept, *_remarks(survey))
-    return Mended((*_modes(survey, options), *_anew(survey, options)), edits, remarks, tuple(unsound(survey)))
+    return Mended((*_modes(survey, options), *_anew(survey, options)), edits, remarks, (*unsound(survey), *unread(survey)))
 
 
 def _found(survey: Survey, rules: Sequence[Rule], options: RepairOptions) -> tuple[Finding, ...]:
@@ -148,13 +148,17 @@ def unsound(survey: Survey) -> Iterator[Refusal]:
             )
             yield Refusal(f"{place.member or 'the archive'} {finding.message}{told}", finding.help)
     yield from _shapeless(survey.container)
+
+
+def unread(survey: Survey) -> Iterator[Refusal]:
+    """Yield the extension modules of which nobody can say what they need."""
     for file in survey.unreadable:
         if file.owner and file.format == FORMAT_OF.get(survey.target.os) and is_named_as_extension(file):
             yield unreadable(file)
 
 
 def unreadable(file: Unreadable) -> Refusal:
-    """Return the refusal for a binary of the wheel of which nobody can say what it needs."""
+    """Return the refusal for a binary of the wheel."""
     return Refusal(f"{file.member} looks like a binary and cannot be read ({file.field}: {file.expected})", "build the wheel again")
 
 

@@ -17,6 +17,7 @@ from relocator.model import ContainerFacts, Format, Image, Member, Survey
 from relocator.paint import counted
 from relocator.policy import lasting
 from relocator.reading import Reading
+from relocator.repair.health import unsound
 from relocator.repair.refusals import check_kind
 from relocator.repairs import (
     Action,
@@ -100,8 +101,8 @@ def check_kinds(first: Side, second: Side) -> tuple[Refusal, ...]:
             tag = side.survey.target.tag or "no system"
             found.append(Refusal(f"{side.path} is for {tag}", "name two wheels for macOS: elsewhere a file holds one architecture"))
             continue
-        refusals = check_kind((side.survey,), RepairOptions(allow_pure=True))
-        found += (refusal._replace(message=f"{side.path}: {refusal.message}") for refusal in refusals)
+        refusals = (*check_kind((side.survey,), RepairOptions(allow_pure=True)), *unsound(side.survey))
+        found += (refusal._replace(message=f"{side.path}: {refusal.message}") for refusal in dict.fromkeys(refusals))
     found += _mismatches(first, second)
     one, other = ({image.arch for images in side.images.values() for image in images} for side in (first, second))
     if not found and one == other:

@@ -4,12 +4,13 @@ What is vendored lies in one folder, under a name that has its digest in it, so 
 are written as DT_RPATH, which comes before LD_LIBRARY_PATH; bionic reads DT_RUNPATH alone (bionic/linker/linker.cpp, since API level 24).
 """
 
+import dataclasses
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from relocator.loading import directory
-from relocator.model import PREFIX, Binary, Format, How, Image, Role, Survey
+from relocator.model import PREFIX, Binary, Format, How, Image, Resolution, Role, Survey
 from relocator.native import ElfFacts
 from relocator.places import dependent
 from relocator.plans import Edit, PathKind, RemoveNeeded, ReplaceNeeded, SetIdentity, SetSearchPaths
@@ -18,11 +19,8 @@ from relocator.repair.scripts import is_script, shim
 from relocator.repair.wiring import Edited, Link, Placed, Request, Taken, Wired
 from relocator.repairs import Action, Refusal
 from relocator.rules import overridable_search_path, redundant_search_path
-from relocator.search_order import ELSEWHERE
+from relocator.search_order import ELSEWHERE, INTERPRETER
 from relocator.search_paths import Leads, elements, in_use
-
-INTERPRETER = "the interpreter itself"
-"""How a Link says that Python's own library is meant."""
 
 _RUNPATH_FROM = 24
 """The first Android API level whose loader reads DT_RUNPATH."""
@@ -149,10 +147,11 @@ def _wanted_name(link: Link, work: _Work) -> str:
 
 
 def _mismatched(link: Link, request: Request) -> bool:
-    """Tell whether a file of the wheel is needed by another name than its own (rule identity-mismatch)."""
+    """Tell whether a file of the wheel calls itself otherwise than it is asked for in the end (rule identity-mismatch)."""
     target = request.survey.binary_at(link.target) if link.how == How.BUNDLED else None
     identity = target.images[0].identity if target else None
-    return bool(identity) and posixpath.basename(identity or "") != posixpath.basename(link.needed.name)
+    asked = link.needed.name if link.reachable else link.target
+    return bool(identity) and posixpath.basename(identity or "") != posixpath.basename(asked)
 
 
 def _is_library(path: str, request: Request) -> bool:
@@ -175,8 +174,10 @@ def _search_paths(binary: Binary, image: Image, links: tuple[Link, ...], work: _
     here = work.folder(binary.path)
     before = [path.text for path in image.search_paths]
     kept = _kept(binary, image, here, work) if binary.owner else []
-    added = dict.fromkeys(_origin(here, folder) for folder in _folders(binary, image, links, work))
-    paths = (*kept, *(path for path in added if not _has(kept, path)))
+    first, added = _hidden(binary, image, links, work), [*_folders(binary, image, links, work)]
+    wanted = [_origin(here, folder) for folder in [*first, *added]]
+    new = [path for path in dict.fromkeys(wanted) if not _has(kept, path)]
+    paths = (*new[: len(first)], *kept, *new[len(first) :])
     overridable = (binary.path, image.arch) in work.mended.overridable
     if list(paths) == before and not overridable:
         return
@@ -200,6 +201,19 @@ def _kept(binary: Binary, image: Image, here: str, work: _Work) -> list[str]:
 
 def _stays_inside(text: str, target: str) -> bool:
     return text.startswith(("$ORIGIN", "${ORIGIN}")) and target.startswith(PREFIX + "/")
+
+
+def _hidden(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work) -> list[str]:
+    """Return the folders that have to be searched before those that the file searches now, where another file of the name lies."""
+    survey = work.request.survey
+    known = [element.target for element in in_use(survey, binary, image)]
+    found = []
+    for link in links:
+        if link.target and not link.reachable:
+            leaf, folder = _wanted_name(link, work), work.folder(link.target)
+            if folder not in known and any(survey.binary_at(f"{other}/{leaf}") for other in known):
+                found.append(folder)
+    return list(dict.fromkeys(found))
 
 
 def _folders(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work) -> Iterator[str]:
@@ -251,12 +265,22 @@ def _notes(request: Request) -> _Mended:
     survey = request.survey
     by_member = {binary.member: binary.path for binary in survey.binaries}
     unused: dict[tuple[str, str], set[str]] = {}
-    for finding in redundant_search_path.check(survey):
+    for finding in redundant_search_path.check(_settled(survey)):
         where = finding.primary
         if where.position is not None and where.label != "stands there already":
             unused.setdefault((by_member[where.member], where.arch), set()).add(where.value)
     overridable = {(by_member[f.primary.member], f.primary.arch) for f in overridable_search_path.check(survey)}
     return _Mended({key: frozenset(texts) for key, texts in unused.items()}, frozenset(overridable), dict(_helped(survey)))
+
+
+def _settled(survey: Survey) -> Survey:
+    """Return the survey as if what is brought in had been found at once: where it was looked for in vain, nothing is met afterwards."""
+
+    def met(resolution: Resolution) -> Resolution:
+        return resolution._replace(tried=()) if resolution.how == How.OUTSIDE and resolution.target else resolution
+
+    loads = (dataclasses.replace(load, resolutions=tuple(map(met, load.resolutions))) for load in survey.loads)
+    return dataclasses.replace(survey, loads=tuple(loads))
 
 
 def _helped(survey: Survey) -> Iterator[tuple[tuple[str, str, str], str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from relocator.model import Resolution, Survey, Tried
 from relocator.paint import counted, short_path
 from relocator.places import need_place
-from relocator.repair.health import unreadable, unsound
+from relocator.repair.health import unread, unreadable, unsound
 from relocator.repairs import Refusal, RepairOptions
 from relocator.roles import FORMAT_OF, maps
 
@@ -33,7 +33,7 @@ def check_kind(surveys: Sequence[Survey], options: RepairOptions) -> tuple[Refus
     survey = surveys[0]
     if survey.target.os in SYSTEMS and any(maps(survey.target, binary) for binary in survey.binaries if binary.owner):
         return ()
-    faults = tuple(unsound(survey))
+    faults = (*unsound(survey), *unread(survey))
     return tuple(dict.fromkeys((*faults, *_without_use(survey, options, not faults))))
 
 

@@ -255,9 +255,11 @@ def _limited(survey: Survey, arches: Iterable[str]) -> Survey:
 def _elsewhere(survey: Survey, waived: Waived) -> str:
     if best_tags(survey, waived._replace(isa=True)) != best_tags(survey, waived):
         return "build with -march=x86-64, or do not let that count with --disable-isa-ext-check"
-    lacking = sorted({blocker.library for blocker in computed_tags(survey, waived).blockers if not blocker.version and not blocker.symbol})
-    if lacking:
+    blockers = [blocker for blocker in computed_tags(survey, waived).blockers if not blocker.version]
+    if lacking := sorted({blocker.library for blocker in blockers if not blocker.symbol}):
         return f"`relocate repair` brings {' and '.join(lacking)} in"
+    if forbidden := sorted({blocker.library for blocker in blockers}):
+        return f"let {' and '.join(forbidden)} be brought in: `--search DIR` names the folder"
     return "build it in an image that is older, such as manylinux_2_28"
 
 

@@ -21,6 +21,7 @@ READ_DATA, WRITE = 0x40000040, 0x80000000
 SECTION = struct.Struct("<8s6I2HI")
 _SYMBOL_SIZE = 18
 _CHUNK = 1 << 20
+_SUMMED = 1 << 16
 _LARGEST_ALIGNMENT = 0x10000
 
 
@@ -186,7 +187,8 @@ def word_sum(data: bytes | memoryview, offset: int = 0) -> int:
 
 def file_sum(buffer: Buffer, size: int) -> int:
     """Return `word_sum` of the first bytes of a file."""
-    return sum(word_sum(bytes(buffer[at : min(at + _CHUNK, size)])) for at in range(0, size, _CHUNK)) % 0xFFFF
+    pieces = (bytes(buffer[at : min(at + _SUMMED, size)]) for at in range(0, size, _SUMMED))
+    return sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF  # to divide each piece takes twice the time of all else
 
 
 def checksum_of(total: int, size: int) -> int:

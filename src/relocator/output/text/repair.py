@@ -46,9 +46,6 @@ FILES = 2
 LINES = 12
 """Changes, libraries and so on of one kind that are told unless -v asks for all."""
 
-INTERPRETER = "the interpreter itself"
-"""Why Python's own library stays outside, as every module of a Windows wheel has it: told by -v alone."""
-
 _Block = tuple[str, tuple[str, ...]]
 """A label, and the lines behind it."""
 
@@ -106,8 +103,7 @@ def _plan(plan: Plan, view: View) -> Iterator[str]:
             yield from _in_full(action, words)
     else:
         yield from _in_short(plan.actions, words)
-    left = [library for library in plan.left if view.verbose or library.why != INTERPRETER]
-    yield from _listed(list(map(_left, left)), "library", whole=view.verbose)
+    yield from _listed(list(map(_left, plan.left)), "library", whole=view.verbose)
     yield from (_line("note", remark) for remark in plan.remarks)
 
 

@@ -1,0 +1,181 @@
+"""Asks loaders about the binaries of an unpacked wheel: glibc, musl, an emulated dyld, CPython here and CPython for Windows under wine.
+
+An answer is a dictionary from what was asked for to why it cannot be had, "" when it can. Each is asked for in a process of its own.
+"""
+
+import importlib.machinery
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oracle.macho_machine import CPUS, LoadError, Machine
+from oracle.macho_signatures import slices, thin
+from wine import Wine, dos
+
+PROBE = Path(__file__).with_name("oracle") / "dlopen_probe.c"
+SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
+LIMIT = 120
+"""Seconds: for one process."""
+
+SITE = "/site"
+"""Where the emulated process finds a wheel for macOS."""
+
+_ABSENT = re.compile(r"(\S+): cannot open shared object file|Error loading shared library ([^\s:]+)|Library not loaded: \S*?([^/\s,]+),")
+_OTHER_PYTHON = re.compile(r"_?Py[\w.]*")
+_IMPORT = """
+import importlib, os, sys
+count, *rest = sys.argv[1:]
+sys.path[:0] = rest[:int(count)]
+for name in rest[int(count):]:
+    child = os.fork() if hasattr(os, "fork") else 0
+    if child:
+        os.waitpid(child, 0)
+        continue
+    try:
+        importlib.import_module(name)
+        print("ok", name, flush=True)
+    except BaseException as error:
+        print("fail", name, type(error).__name__, " ".join(str(error).split()), flush=True)
+    if hasattr(os, "fork"):
+        os._exit(0)
+"""
+
+
+def absent(error: str) -> str:
+    """Return the library that a loader could not find, by its message; "" when that is not what is wrong."""
+    found = _ABSENT.search(error)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def probe(compiler: str, folder: Path) -> Path:
+    """Compile the program that opens a library."""
+    out = folder / "probe"
+    subprocess.run([compiler, "-o", str(out), str(PROBE), "-ldl"], check=True, capture_output=True)
+    return out
+
+
+def opened(program: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Let a C library's loader open files as CPython opens extension modules."""
+    told = {}
+    for file in files:
+        done = subprocess.run([str(program), str(file)], capture_output=True, text=True, timeout=LIMIT, check=False)
+        first = done.stdout.partition("\n")[0]
+        told[file.name] = "" if first.startswith("ok ") else first.removeprefix("fail ") or f"ended with {done.returncode}"
+    return told
+
+
+def imported(folders: Iterable[Path], names: Iterable[str], python: str = sys.executable) -> dict[str, str]:
+    """Import modules with this Python from folders, each in a process that has imported nothing yet."""
+    paths = [str(folder) for folder in folders]
+    command = [python, "-I", "-c", _IMPORT, str(len(paths)), *paths, *names]
+    return _answers(subprocess.run(command, capture_output=True, text=True, timeout=LIMIT * 4, check=False).stdout)
+
+
+def imported_by_windows(wine: Wine, python: Path, folders: Iterable[Path], names: Iterable[str]) -> dict[str, str]:
+    """Import modules with CPython for Windows; what the first ones bring in is there for the others."""
+    paths = [dos(folder) for folder in folders]
+    script = python / "imports.py"
+    script.write_text(_IMPORT)
+    override = "wbemprox,winedbg.exe,mscoree,mshtml=d"
+    return _answers(wine.run(str(python / "python.exe"), dos(script), str(len(paths)), *paths, *names, WINEDLLOVERRIDES=override))
+
+
+def _answers(output: str) -> dict[str, str]:
+    lines = [line.strip().split(" ", 2) for line in output.splitlines()]
+    return {words[1]: "" if words[0] == "ok" else words[-1] for words in lines if words[0] in ("ok", "fail") and len(words) > 1}
+
+
+def mapped(unicorn: Any, arch: str, files: Mapping[str, bytes], names: Iterable[str]) -> dict[str, str]:
+    """Let the emulated dyld map files of a wheel for macOS, with their needs; whatever the system or Python would bring is there."""
+    told = {}
+    placed = {f"{SITE}/{name}": data for name, data in files.items()}
+    for name in names:
+        try:
+            Machine(unicorn, arch, placed, None).load(f"{SITE}/{name}")
+            told[name] = ""
+        except LoadError as error:
+            told[name] = str(error)
+    return told
+
+
+def module_name(member: str) -> str:
+    """Return the dotted name of an extension module by its place in a wheel; "" when no Python imports the file."""
+    suffixes = (*importlib.machinery.EXTENSION_SUFFIXES, ".pyd")
+    for suffix in sorted(suffixes, key=len, reverse=True):
+        if member.endswith(suffix) and ".data/" not in member and ".libs/" not in member:
+            stem = member.removesuffix(suffix)
+            stem = re.sub(r"\.cp3\d+t?-win\w+$", "", stem)
+            return stem.replace("/", ".") if all(part.isidentifier() for part in stem.split("/")) else ""
+    return ""
+
+
+def unpacked(wheel: Path, folder: Path) -> Path:
+    """Unpack a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+# ---- a repaired wheel, and what then must fail
+
+
+def linux_faults(program: Path, done: Path, concerned: Iterable[str], folder: Path) -> Iterator[str]:
+    """Open what was brought in, and what needs it; then move away what was brought in, and nothing that needs it may open.
+
+    That a module is for another Python, or wants what only a desktop has, is no fault: its libraries are found before that is seen.
+    """
+    site = unpacked(done, folder)
+    own = {path.name for path in site.rglob("*.so*")}
+    brought = sorted(path for path in site.glob("*.libs/*") if path.is_file())
+    needing = [site / name for name in concerned]
+    for name, error in opened(program, [*brought, *needing]).items():
+        lacks = absent(error)
+        if lacks in own or (error and not lacks and not _OTHER_PYTHON.search(error)):
+            yield f"does not open: {name}: {error}"
+    for path in brought:
+        path.rename(folder / f"{path.name}.away")
+    for name, error in opened(program, needing).items():
+        if absent(error) not in own:
+            yield f"opens without its libraries (the negative control): {name}: {error or 'ok'}"
+
+
+def macos_faults(unicorn: Any, done: Path, concerned: Iterable[str]) -> Iterator[str]:
+    """Map what was brought in, and what needs it, in every architecture; without what was brought in, nothing may be mapped."""
+    with zipfile.ZipFile(done) as archive:
+        files = {name: archive.read(name) for name in archive.namelist() if name.endswith((".so", ".dylib"))}
+    needing, brought = set(concerned), {name for name in files if "/.dylibs/" in f"/{name}"}
+    bare = {name: data for name, data in files.items() if name not in brought}
+    for arch in CPUS:
+        of_arch = [name for name in sorted(needing | brought) if _is_for(files[name], arch)]
+        yield from (f"is not mapped ({arch}): {name}: {error}" for name, error in mapped(unicorn, arch, files, of_arch).items() if error)
+        negative = mapped(unicorn, arch, bare, [name for name in of_arch if name in needing])
+        yield from (
+            f"is mapped without its libraries (the negative control): {name}" for name, error in negative.items() if not absent(error)
+        )
+
+
+def _is_for(data: bytes, arch: str) -> bool:
+    return any(thin(data[start : start + size]).cpu == CPUS[arch] for start, size in slices(data))
+
+
+class Imports(NamedTuple):
+    """What CPython made of modules of the publisher's wheel, of the repaired one, and of the one without libraries."""
+
+    published: dict[str, str]
+    done: dict[str, str]
+    bare: dict[str, str]
+
+    @property
+    def good(self) -> list[str]:
+        """The modules of the publisher's wheel that can be imported here."""
+        return [name for name, error in self.published.items() if not error]
+
+    def faults(self) -> Iterator[str]:
+        """Say what the repaired wheel cannot do that the publisher's can, and that the libraries were not missed."""
+        yield from (f"is not imported: {name}: {self.done.get(name, 'no answer')}" for name in self.good if self.done.get(name, "?"))
+        if self.good and not any(self.bare.get(name, "?") for name in self.good):
+            yield "is imported without its libraries (the negative control)"
