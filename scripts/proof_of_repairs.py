@@ -64,7 +64,7 @@ def _loaded(wheel: Path, trip: Returned, folder: Path) -> tuple[str, tuple[str, 
     if not wheel.name.endswith("linux_1_2_x86_64.whl" if "musllinux" in wheel.name else "x86_64.whl") or not compiler:
         return "", ()
     libc = "musl" if "musllinux" in wheel.name else "glibc"
-    faults = tuple(loaded.linux_faults(loaded.probe(compiler, folder), done, needing, folder / "opened"))
+    faults = tuple(loaded.linux_faults(loaded.probe(compiler, folder), wheel, done, needing, folder / "opened"))
     if not parse_wheel_filename(wheel.name)[3] & set(sys_tags()):
         return f"{libc}: {len(needing)} modules", faults
     imports = _imports(wheel, done, trip.bare, folder)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from oracle.macho_machine import CPUS, LoadError, Machine
 from oracle.macho_signatures import slices, thin
+from unvendored import original
 from wine import Wine, dos
 
 PROBE = Path(__file__).with_name("oracle") / "dlopen_probe.c"
@@ -25,7 +26,6 @@ SITE = "/site"
 """Where the emulated process finds a wheel for macOS."""
 
 _ABSENT = re.compile(r"(\S+): cannot open shared object file|Error loading shared library ([^\s:]+)|Library not loaded: \S*?([^/\s,]+),")
-_OTHER_PYTHON = re.compile(r"_?Py[\w.]*")
 _IMPORT = """
 import importlib, os, sys
 count, *rest = sys.argv[1:]
@@ -123,24 +123,32 @@ def unpacked(wheel: Path, folder: Path) -> Path:
 # ---- a repaired wheel, and what then must fail
 
 
-def linux_faults(program: Path, done: Path, concerned: Iterable[str], folder: Path) -> Iterator[str]:
+def linux_faults(program: Path, wheel: Path, done: Path, concerned: Iterable[str], folder: Path) -> Iterator[str]:
     """Open what was brought in, and what needs it; then move away what was brought in, and nothing that needs it may open.
 
-    That a module is for another Python, or wants what only a desktop has, is no fault: its libraries are found before that is seen.
+    A library that lies in the wheel has to be found. What else may be wrong is no fault when the publisher's wheel fares no better: a
+    module may be for another Python, or want what only a desktop has.
     """
-    site = unpacked(done, folder)
+    published = _opened_in(program, unpacked(wheel, folder / "published"), concerned)
+    site = unpacked(done, folder / "done")
     own = {path.name for path in site.rglob("*.so*")}
-    brought = sorted(path for path in site.glob("*.libs/*") if path.is_file())
-    needing = [site / name for name in concerned]
-    for name, error in opened(program, [*brought, *needing]).items():
-        lacks = absent(error)
-        if lacks in own or (error and not lacks and not _OTHER_PYTHON.search(error)):
+    good = {original(name) for name, error in published.items() if not error}
+    for name, error in _opened_in(program, site, concerned).items():
+        if error and (original(name) in good or absent(error) in own):
             yield f"does not open: {name}: {error}"
-    for path in brought:
+    for path in _brought(site):
         path.rename(folder / f"{path.name}.away")
-    for name, error in opened(program, needing).items():
+    for name, error in opened(program, [site / name for name in concerned]).items():
         if absent(error) not in own:
             yield f"opens without its libraries (the negative control): {name}: {error or 'ok'}"
+
+
+def _opened_in(program: Path, site: Path, concerned: Iterable[str]) -> dict[str, str]:
+    return opened(program, [*_brought(site), *(site / name for name in concerned)])
+
+
+def _brought(site: Path) -> list[Path]:
+    return sorted(path for path in site.glob("*.libs/*") if path.is_file())
 
 
 def macos_faults(unicorn: Any, done: Path, concerned: Iterable[str]) -> Iterator[str]:

@@ -37,16 +37,32 @@ class Driver:
     def __init__(self) -> None:
         self.calls: list[Asked] = []
         self.answers: dict[str, RepairResult] = {}
+        self.bugs: set[str] = set()
+        """Wheels over which the driver stumbles."""
 
     def __call__(
-        self, paths: Sequence[str], options: RepairOptions, sought: Sought, writing: Writing, reporter: Any, *, max_size: int | None
+        self,
+        paths: Sequence[str],
+        options: RepairOptions,
+        sought: Sought,
+        writing: Writing,
+        reporter: Any,
+        *,
+        max_size: int | None,
+        claimed: dict[str, str] | None,
     ) -> tuple[RepairResult, ...]:
+        if self.bugs.intersection(paths):
+            raise ZeroDivisionError
         self.calls.append(Asked(tuple(paths), options, sought, writing, max_size))
         for number, path in enumerate(paths, 1):
             progress = reporter(path, number, len(paths))
             if progress:
                 progress("demo/_core.so", 100)
         return tuple(self.answers.get(path, examples.result(Plan(path, path))) for path in paths)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for call in self.calls for path in call.paths]
 
     @property
     def asked(self) -> Asked:
@@ -151,8 +167,8 @@ def test_a_list_is_split_but_not_at_the_colon_of_a_drive(texts: list[str], windo
 
 def test_a_bare_strip_does_not_swallow_the_wheel(run: Run, driver: Driver) -> None:
     assert run("repair", "--strip", "a.whl", "--", "--strip").code == 0
-    assert driver.asked.paths == ("a.whl", "--strip")
-    assert driver.asked.options.strip == "auto"
+    assert driver.paths == ["a.whl", "--strip"]
+    assert {call.options.strip for call in driver.calls} == {"auto"}
 
 
 def test_a_provider_may_have_a_place(run: Run, driver: Driver, tmp_path: Path) -> None:
@@ -297,7 +313,7 @@ def test_results_keep_the_order_of_the_wheels(run: Run, driver: Driver, monkeypa
     wheels = [f"{name}-1-cp312-cp312-{tag}.whl" for name, tag in (("a", "linux_x86_64"), ("b", "win32"), ("c", "linux_x86_64"))]
     told = json.loads(run("repair", "--format", "json", *wheels).out)
     assert [plan["name"] for plan in told["plans"]] == wheels
-    assert [call.paths for call in driver.calls] == [(wheels[0], wheels[2]), (wheels[1],)]
+    assert [call.options.plat for call in driver.calls] == [("manylinux_2_28_x86_64",), (), ("manylinux_2_28_x86_64",)]
 
 
 @pytest.mark.parametrize(
@@ -368,7 +384,7 @@ def test_the_highest_code_counts_and_every_reason_is_told(run: Run, driver: Driv
     }
     result = run("repair", "a.whl", "b.whl", "c.whl")
     assert result.code == 4
-    assert driver.asked.paths == ("a.whl", "b.whl", "c.whl")
+    assert driver.paths == ["a.whl", "b.whl", "c.whl"]
     assert result.err.count("error: b.whl: ") == 2
     assert "error: b.whl: another reason\n  = help: another step\n" in result.err
     assert result.out.endswith("3 wheels: 1 written, 2 not repaired\n")
@@ -406,7 +422,7 @@ def test_folders_patterns_and_lists_are_expanded(run: Run, driver: Driver, tmp_p
     run("repair", "lib")
     run("repair", "lib/*.whl")
     run("repair", "-", stdin=b"lib/a.whl\nlib/b c.whl\n")
-    assert [tuple(path.replace("\\", "/") for path in call.paths) for call in driver.calls] == [("lib/a.whl", "lib/b c.whl")] * 3
+    assert [path.replace("\\", "/") for path in driver.paths] == ["lib/a.whl", "lib/b c.whl"] * 3
 
 
 def test_there_is_no_progress_in_a_pipe(run: Run, driver: Driver) -> None:
@@ -571,3 +587,11 @@ def test_a_file_that_says_when_an_audit_fails_does_not_make_a_repair_fail(
     driver.answers = {"x.whl": examples.result(remaining=(examples.finding(Severity.ERROR),))}
     assert run("repair", "x.whl").code == 0
     assert run("repair", "--fail-on", "warning", "x.whl").code == 1
+
+
+def test_a_bug_that_one_wheel_meets_does_not_stop_the_others(run: Run, driver: Driver) -> None:
+    driver.bugs = {"b.whl"}
+    result = run("repair", "a.whl", "b.whl", "c.whl")
+    assert result.code == 5
+    assert [call.paths for call in driver.calls] == [("a.whl",), ("c.whl",)]
+    assert "b.whl" in result.err

@@ -154,7 +154,6 @@ def test_what_is_too_new_for_the_platform_is_named_with_its_version(run: Run, tm
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("demo-1.0-py3-none-any.whl", "its tag any promises every system, and it holds compiled files"),
         ("demo-1.0-cp312-cp312-plan9_x86.whl", "its tag plan9_x86 is not known"),
         ("demo-1.0-cp312-cp312-ios_13_0_arm64_iphoneos.whl", "is for a system whose wheels cannot be repaired"),
         ("demo-1.0-cp312-cp312-linux_x86_64.win_amd64.whl", "its tags name several systems: linux_x86_64, win_amd64"),
@@ -168,6 +167,16 @@ def test_a_wheel_of_the_wrong_kind_is_refused(name: str, reason: str, run: Run, 
     told = refused(run, path, *search())
     assert len(told.reasons) == 1
     assert reason in told.reasons[0]
+
+
+def test_a_wheel_for_any_system_that_holds_binaries_gets_the_tag_of_theirs(run: Run, tmp_path: Path) -> None:
+    path = needy(tmp_path).rename(tmp_path / "demo-1.0-py3-none-any.whl")
+    assert repaired(run, path).name == "demo-1.0-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl"
+
+
+def test_a_wheel_for_any_system_that_holds_binaries_of_two_is_refused(run: Run, tmp_path: Path) -> None:
+    path = needy(tmp_path, more=files_of("windows")).rename(tmp_path / "demo-1.0-py3-none-any.whl")
+    refused(run, path, *search())
 
 
 def test_a_pure_wheel_is_refused_and_copied_when_that_is_allowed(run: Run, tmp_path: Path) -> None:

@@ -275,6 +275,7 @@ def repair(  # type: ignore[overload-overlap]  # a str is also an iterable
     verify: "Level | None" = ...,
     max_size: int | None = ...,
     progress: Progress | None = ...,
+    claimed: dict[str, str] | None = ...,
 ) -> "RepairResult": ...
 
 
@@ -296,6 +297,7 @@ def repair(
     verify: "Level | None" = ...,
     max_size: int | None = ...,
     progress: Progress | None = ...,
+    claimed: dict[str, str] | None = ...,
 ) -> "tuple[RepairResult, ...]": ...
 
 
@@ -316,6 +318,7 @@ def repair(
     verify: "Level | None" = None,
     max_size: int | None = None,
     progress: Progress | None = None,
+    claimed: dict[str, str] | None = None,
 ) -> "RepairResult | tuple[RepairResult, ...]":
     """Make wheels self-contained: bring in the libraries that they need, and give them the best tag that they keep.
 
@@ -327,7 +330,8 @@ def repair(
     PATH, ...; none when it is None), and, with `host`, from this machine's library directories, or from `instead_of_host` in their place,
     when wheel and machine are of one kind. `prefix` is the environment in which distributions that `options.provided_by` names without
     a path are looked up. `level` is that of compression, 0 to 9; `epoch` is SOURCE_DATE_EPOCH. An output that exists and differs is
-    replaced with `force` only. With `dry_run` everything is planned and nothing written. Raises UsageError for what makes no sense.
+    replaced with `force` only. With `dry_run` everything is planned and nothing written. `claimed` holds the outputs of earlier calls, and
+    gets those of this one, so that no two wheels get one name. Raises UsageError for what makes no sense.
     """
     from relocator.repairing import repair_wheels  # noqa: PLC0415
     from relocator.repairs import RepairOptions, Sought, Writing  # noqa: PLC0415
@@ -342,7 +346,9 @@ def repair(
         os.fspath(prefix),
     )
     writing = Writing(os.fspath(out), level, epoch, force, dry_run, str(verify or "normal"))
-    results = repair_wheels(subjects, options or RepairOptions(), sought, writing, partial(_reporter, progress), max_size=max_size)
+    results = repair_wheels(
+        subjects, options or RepairOptions(), sought, writing, partial(_reporter, progress), max_size=max_size, claimed=claimed
+    )
     return results[0] if alone else results
 
 

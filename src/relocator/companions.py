@@ -11,7 +11,7 @@ SYMBOLS, IMPORTS = ".pdb", ".lib"
 
 
 def companions(path: str, endings: Collection[str]) -> Iterator[Origin]:
-    """Yield the files of the library's folder that are called like it but for their ending, in any case, sorted; none that cannot be read."""
+    """Yield the readable files of the library's folder that are called like it but for their ending, in any case, sorted."""
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0].casefold()
     for entry in sorted(_listed(on_disk(folder or "/"))):

@@ -65,9 +65,13 @@ def repair_wheels(
     reporter: Reporter | None = None,
     *,
     max_size: int | None = None,
+    claimed: dict[str, str] | None = None,
 ) -> tuple[RepairResult, ...]:
-    """Repair wheels one by one, each by itself: one that cannot be repaired does not stop the others. Raises UsageError alone."""
-    job = Job(options, sought, writing, max_size or MAX_SIZE, {})
+    """Repair wheels one by one, each by itself: one that cannot be repaired does not stop the others. Raises UsageError alone.
+
+    `claimed` has the outputs of earlier calls, by the wheels they come from, and gets those of this one: no two wheels get one name.
+    """
+    job = Job(options, sought, writing, max_size or MAX_SIZE, {} if claimed is None else claimed)
     return each(paths, lambda path, progress: _repaired(path, job, progress), reporter)
 
 

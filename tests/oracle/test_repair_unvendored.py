@@ -90,7 +90,7 @@ def test_the_loader_opens_what_was_brought_in_and_what_needs_it(whole: list[Trip
     if not mine:
         pytest.skip("the corpus has no small wheel for this machine")
     faults = {
-        trip.wheel.name: list(loaded.linux_faults(program, trip.done, trip.concerned, tmp_path / str(number)))
+        trip.wheel.name: list(loaded.linux_faults(program, trip.wheel, trip.done, trip.concerned, tmp_path / str(number)))
         for number, trip in enumerate(mine)
     }
     assert {name: told for name, told in faults.items() if told} == {}

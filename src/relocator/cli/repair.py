@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from relocator import api
-from relocator.cli import configured, whereabouts
+from relocator.cli import configured, mishap, whereabouts
 from relocator.cli.inputs import expand
 from relocator.cli.options import Printing
 from relocator.cli.repair_options import (
@@ -27,7 +27,7 @@ from relocator.errors import UsageError
 from relocator.findings import Certainty
 from relocator.paint import printable
 from relocator.platform_tags import Platform, parse, with_arches
-from relocator.repairs import RepairOptions, RepairResult
+from relocator.repairs import Outcome, RepairOptions, RepairResult
 from relocator.verification import Level
 
 ELSEWHERE = """\b
@@ -87,20 +87,27 @@ def _repaired(paths: Sequence[str], values: Mapping[str, Any], printing: Printin
         "verify": Level(values["verify"]),
         "max_size": values["max_size"],
     }
-    found: dict[str, RepairResult] = {}
+    default, claimed = os.environ.get(PLAT_VARIABLE, ""), dict[str, str]()
+    results = []
     with Meter(printing.quiet) as meter:
-        for decided, group in _groups(paths, chosen, os.environ.get(PLAT_VARIABLE, "")).items():
-            found.update(zip(group, api.repair(group, values["wheel_dir"], decided, progress=meter.follow, **asked), strict=True))
-    return [found[path] for path in paths]
+        for number, path in enumerate(paths, 1):
+            decided = _for_platform(chosen, path, default)
+            try:
+                progress = meter.of(number, len(paths))
+                results.append(api.repair(path, values["wheel_dir"], decided, progress=progress, claimed=claimed, **asked))
+            except UsageError:
+                raise
+            except Exception as error:  # the edge: one wheel that we stumble over must not cost the others
+                if values["traceback"] or mishap.wants_traceback():
+                    raise
+                results.append(RepairResult(path, Outcome.FAILED, failures=(mishap.failure(error, path),)))
+    return results
 
 
-def _groups(paths: Sequence[str], chosen: RepairOptions, default: str) -> dict[RepairOptions, list[str]]:
-    """Return which wheels are repaired with which options: a platform tag of the environment counts for wheels of its own platform."""
-    groups: dict[RepairOptions, list[str]] = {}
-    for path in paths:
-        fits = not chosen.plat and default not in ("", "auto") and _is_for(path, default)
-        groups.setdefault(dataclasses.replace(chosen, plat=(default,)) if fits else chosen, []).append(path)
-    return groups
+def _for_platform(chosen: RepairOptions, path: str, default: str) -> RepairOptions:
+    """Return the options for one wheel: a platform tag of the environment counts for wheels of its own platform."""
+    fits = not chosen.plat and default not in ("", "auto") and _is_for(path, default)
+    return dataclasses.replace(chosen, plat=(default,)) if fits else chosen
 
 
 def _is_for(path: str, tag: str) -> bool:
