@@ -1,6 +1,7 @@
 """Takes the libraries out of released wheels, repairs them, and asks loaders about the result: the section on repairs of scripts/prove."""
 
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -60,10 +61,9 @@ def _loaded(wheel: Path, trip: Returned, folder: Path) -> tuple[str, tuple[str, 
         except ImportError:
             return "", ()
         return f"emulated dyld: {len(needing)} modules", tuple(loaded.macos_faults(unicorn, done, needing))
-    compiler = which("musl-gcc" if "musllinux" in wheel.name else "gcc")
-    if not wheel.name.endswith("linux_1_2_x86_64.whl" if "musllinux" in wheel.name else "x86_64.whl") or not compiler:
+    libc, compiler = ("musl", which("musl-gcc")) if "musllinux" in wheel.name else ("glibc", which("gcc"))
+    if not wheel.name.endswith(f"_{platform.machine()}.whl") or not compiler:
         return "", ()
-    libc = "musl" if "musllinux" in wheel.name else "glibc"
     faults = tuple(loaded.linux_faults(loaded.probe(compiler, folder), wheel, done, needing, folder / "opened"))
     if not parse_wheel_filename(wheel.name)[3] & set(sys_tags()):
         return f"{libc}: {len(needing)} modules", faults

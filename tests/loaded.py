@@ -77,9 +77,10 @@ def imported(folders: Iterable[Path], names: Iterable[str], python: str = sys.ex
 
 def imported_by_windows(wine: Wine, python: Path, folders: Iterable[Path], names: Iterable[str]) -> dict[str, str]:
     """Import modules with CPython for Windows; what the first ones bring in is there for the others."""
-    paths = [dos(folder) for folder in folders]
-    script = python / "imports.py"
+    site, *others = folders
+    script = site.parent / "imports.py"
     script.write_text(_IMPORT)
+    paths = [dos(folder) for folder in (site, *others)]
     override = "wbemprox,winedbg.exe,mscoree,mshtml=d"
     return _answers(wine.run(str(python / "python.exe"), dos(script), str(len(paths)), *paths, *names, WINEDLLOVERRIDES=override))
 

@@ -1,6 +1,10 @@
 """Repairs to render and to pass on: small plans with every kind of action, and what may come of them."""
 
+import json
+from importlib.resources import files
 from typing import Any
+
+import jsonschema_rs
 
 from relocator.findings import Certainty, Failure, Finding, Severity, Where
 from relocator.plans import (
@@ -115,3 +119,15 @@ def result(plan: Plan | None = None, outcome: Outcome = Outcome.WRITTEN, **field
 
 def failed(*failures: Failure, subject: str = SUBJECT, plan: Plan | None = None) -> RepairResult:
     return RepairResult(subject, Outcome.FAILED, plan, failures=failures or (failure(subject),))
+
+
+def schema() -> Any:
+    """Return the schema of what repair, retag and fuse print with --format json."""
+    return json.loads((files("relocator") / "output" / "schemas" / "repair.json").read_text("utf-8"))
+
+
+def document(printed: str) -> dict[str, Any]:
+    """Return what --format json printed, once it keeps to the schema."""
+    found: dict[str, Any] = json.loads(printed)
+    jsonschema_rs.validator_for(schema()).validate(found)
+    return found

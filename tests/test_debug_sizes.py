@@ -10,7 +10,7 @@ from elf_bytes import SHAPES, Shape, elf
 from relocator.backends import linux, macos, windows
 from relocator.native import ElfFacts, MachOFacts, PeFacts
 
-NAMES = b"\0.debug_info\0.zdebug_line\0.text\0.shstrtab\0.debug_gdb_scripts\0"
+NAMES = b"\0.debug_info\0.zdebug_line\0.text\0.shstrtab\0.debug_gdb_scripts\0.symtab\0.symtab_shndx\0"
 SHT_PROGBITS, SHT_NOBITS = 1, 8
 
 
@@ -39,6 +39,14 @@ def elf_size(data: bytes) -> int:
 def test_an_elf_files_debugging_sections_are_summed(shape: Shape) -> None:
     sections = [(b".debug_info", SHT_PROGBITS, 100), (b".zdebug_line", SHT_PROGBITS, 30), (b".text", SHT_PROGBITS, 5)]
     assert elf_size(with_sections(shape, sections)) == 130
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_elf_files_symbol_table_that_no_loader_reads_is_measured(shape: Shape) -> None:
+    sections = [(b".symtab", SHT_PROGBITS, 70), (b".symtab_shndx", SHT_PROGBITS, 8), (b".debug_info", SHT_PROGBITS, 9)]
+    (image,) = linux.read(memoryview(with_sections(shape, sections)))
+    assert isinstance(image.native, ElfFacts)
+    assert (image.native.symbols_size, image.native.debug_size) == (70, 9)
 
 
 def test_sections_without_bytes_and_those_beyond_the_end_do_not_count() -> None:

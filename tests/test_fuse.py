@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
+import repair_examples as examples
 from builders import wheel
 from conftest import FIXTURES, Run
 from index_gate import gate_problems
@@ -15,7 +16,8 @@ from relocator import api
 from relocator.backends.macos import fuse as macos_fuse
 from relocator.backends.macos.read import read
 from relocator.errors import UsageError
-from relocator.repairs import Outcome, RepairResult
+from relocator.repairs import Outcome, RemoveFile, RepairResult
+from relocator.verification import UNREADABLE
 
 BIN = FIXTURES / "bin" / "macho"
 ARCHES = {"x86_64": "macosx_12_0_x86_64", "arm64": "macosx_12_0_arm64"}
@@ -49,6 +51,16 @@ def told(result: RepairResult) -> list[str]:
 def contents(path: str) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as zipped:
         return {name: zipped.read(name) for name in zipped.namelist()}
+
+
+def remade(path: Path, modes: Mapping[str, int], changed: tuple[bytes, bytes] = (b"", b"")) -> None:
+    """Give members of a wheel other permissions, or WHEEL another line."""
+    members = contents(str(path))
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (0o100000 | modes.get(name, 0o644)) << 16
+            zipped.writestr(info, data.replace(*changed) if name.endswith("/WHEEL") else data)
 
 
 def test_two_wheels_become_one(pair: Make, tmp_path: Path) -> None:
@@ -86,7 +98,7 @@ def test_everything_that_differs_is_told_at_once_and_nothing_is_written(pair: Ma
         "demo/a.py differs",
         "demo/b.txt differs",
         "METADATA differs",
-        f"demo/lib.dylib is in {first} alone",
+        f"demo/lib.dylib is in {first} alone, with code for x86_64\n",
         "differ in their code for x86_64",
     ):
         assert name in result.err
@@ -153,6 +165,63 @@ def test_wheels_that_do_not_belong_together_are_refused(pair: Make, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_wheel_for_another_system_too_is_refused(pair: Make, tmp_path: Path) -> None:
+    first, second = pair(x86_64="demo-1.0-cp312-cp312-macosx_12_0_x86_64.manylinux_2_28_x86_64")
+    assert told(api.fuse(first, second, tmp_path / "out")) == [f"{first} is for manylinux_2_28_x86_64"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("demo/A.txt", "demo/A.txt and demo/a.txt"), ("demo/a.txt/b", "demo/a.txt/b and demo/a.txt"), ("DEMO/b", "")]
+)
+def test_names_that_one_folder_cannot_hold_are_refused(pair: Make, tmp_path: Path, name: str, expected: str) -> None:
+    result = api.fuse(*pair({"demo/a.txt": b"1"}, {name: b"2"}), tmp_path / "out")
+    assert [expected in message for message in told(result)] == [True] * bool(expected)
+    if expected:
+        assert not (tmp_path / "out").exists()
+        dropped = api.fuse(*pair({"demo/a.txt": b"1"}, {name: b"2"}), tmp_path / "out", as_first=[name])
+        assert dropped.outcome == Outcome.WRITTEN
+
+
+def test_a_file_may_be_run_when_one_wheel_says_so_and_that_is_told(pair: Make, tmp_path: Path) -> None:
+    first, second = pair({"demo/tool": b"#!/bin/sh\n"}, {"demo/tool": b"#!/bin/sh\n"})
+    for path in (first, second):
+        remade(path, dict.fromkeys((CORE, "demo/tool"), 0o755 if path is first else 0o644))
+    one, other = api.fuse(first, second, tmp_path / "out"), api.fuse(second, first, tmp_path / "other")
+    assert one.sha256 == other.sha256
+    with zipfile.ZipFile(one.output) as zipped:
+        modes = {info.filename: info.external_attr >> 16 for info in zipped.infolist() if "dist-info" not in info.filename}
+    assert modes == {CORE: 0o100755, "demo/tool": 0o100755, "demo/__init__.py": 0o100644}
+    assert one.plan
+    assert f"demo/tool may be run, as in {first}" in one.plan.remarks
+    chosen = api.fuse(first, second, tmp_path / "chosen", as_second=["tool"])
+    with zipfile.ZipFile(chosen.output) as zipped:
+        assert zipped.getinfo("demo/tool").external_attr >> 16 == 0o100644
+
+
+def test_signatures_of_both_records_go_and_that_is_told(pair: Make, tmp_path: Path) -> None:
+    names = [f"demo-1.0.dist-info/RECORD.{end}" for end in ("jws", "p7s")]
+    result = api.fuse(*pair({names[0]: b"1"}, dict.fromkeys(names, b"2")), tmp_path / "out")
+    assert not {*names} & set(contents(result.output))
+    assert result.plan
+    assert {action.member for action in result.plan.actions if isinstance(action, RemoveFile)} == set(names)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_wheels_that_go_to_different_folders_are_refused(pair: Make, tmp_path: Path, wrong: int) -> None:
+    wheels = pair()
+    remade(wheels[wrong], {}, (b"Purelib: false", b"Purelib: true"))
+    (message,) = told(api.fuse(*wheels, tmp_path / "out"))
+    assert message.startswith("the two wheels differ in their Root-Is-Purelib: ")
+
+
+def test_what_is_loaded_goes_where_binaries_belong(pair: Make, tmp_path: Path) -> None:
+    wheels = pair(*({"demo/ext.so": (BIN / arch / "ext.so").read_bytes()} for arch in ARCHES))
+    for path in wheels:
+        remade(path, {}, (b"Purelib: false", b"Purelib: true"))
+    result = api.fuse(*wheels, tmp_path / "out")
+    assert b"Root-Is-Purelib: false\n" in contents(result.output)["demo-1.0.dist-info/WHEEL"]
+
+
 def test_one_architecture_twice_is_nothing_to_fuse(pair: Make, tmp_path: Path) -> None:
     first, _ = pair()
     (message,) = told(api.fuse(first, first, tmp_path / "out"))
@@ -174,7 +243,7 @@ def test_tags_keep_what_each_wheel_promised_and_grow_to_what_files_need(pair: Ma
     result = api.fuse(first, second, tmp_path / "out")
     assert Path(result.output).name == "demo-1.0-cp312-cp312-macosx_10_13_x86_64.macosx_12_0_arm64.whl"
     assert result.plan
-    assert any("need macOS 10.13, which its tag did not say" in remark for remark in result.plan.remarks)
+    assert f"{first}: {CORE} is built for macOS 10.13, which its tag did not say" in result.plan.remarks
 
 
 def test_an_input_is_never_replaced(pair: Make, tmp_path: Path) -> None:
@@ -192,6 +261,34 @@ def test_a_dry_run_plans_and_writes_nothing(pair: Make, run: Run, tmp_path: Path
     (plan,) = json.loads(result.out)["plans"]
     assert (result.code, plan["outcome"], plan["name"]) == (0, "planned", "demo-1.0-cp312-cp312-macosx_12_0_universal2.whl")
     assert not (tmp_path / "out").exists()
+
+
+def test_json_tells_what_became_of_every_file_and_why_there_is_no_wheel(pair: Make, run: Run, tmp_path: Path) -> None:
+    texts = {"demo/a.py": b"1", "demo/b.py": b"1"}, {"demo/a.py": b"2", "demo/b.py": b"2", "demo/c.py": b"2"}
+    first, second = pair(*texts)
+    done = run("fuse", "--format", "json", "-w", tmp_path / "out", "--as-first", "a.py", "--as-second", "b.py", first, second)
+    (plan,) = examples.document(done.out)["plans"]
+    actions = [(action["action"], action.get("member")) for action in plan["actions"]]
+    assert (done.code, plan["outcome"], plan["subject"]) == (0, "written", f"{first} + {second}")
+    assert actions == [
+        ("edit-binary", CORE),
+        ("copy-in", "demo/b.py"),
+        ("copy-in", "demo/c.py"),
+        ("retag", None),
+        ("rewrite-text", "demo-1.0.dist-info/WHEEL"),
+        ("rewrite-record", "demo-1.0.dist-info/RECORD"),
+    ]
+    assert plan["actions"][3]["after"] == ["macosx_12_0_universal2"]
+    assert plan["verified"]
+    refused = run("fuse", "--format", "json", "-w", tmp_path / "other", first, second)
+    whole = examples.document(refused.out)
+    assert (refused.code, [plan["outcome"] for plan in whole["plans"]]) == (4, ["failed"])
+    assert [error["message"].partition(" ")[0] for error in whole["errors"]] == ["demo/a.py", "demo/b.py"]
+
+
+def test_a_fuse_that_fails_is_told_in_words_of_its_own(pair: Make, run: Run, tmp_path: Path) -> None:
+    first, _ = pair()
+    assert "  failed             nothing was written: 1 reason\n" in run("fuse", "-w", tmp_path / "out", first, first).out
 
 
 def test_wheels_for_different_systems_become_one_with_two_tags_in_one_order(pair: Make, tmp_path: Path) -> None:
@@ -227,6 +324,29 @@ def test_a_joined_file_that_is_not_the_sum_of_the_two_is_our_bug_and_is_not_writ
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_verified_is_said_and_by_whom(pair: Make, tmp_path: Path) -> None:
+def test_what_was_verified_is_said_and_by_whom(pair: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = api.fuse(*pair(), tmp_path / "out")
     assert result.verified == ("the slices are those of the two wheels", "the layout is sound", "macholib sees it too")
+    monkeypatch.setattr("relocator.backends.macos.verify.opinion", lambda *_: ("macholib", (UNREADABLE,)))
+    monkeypatch.setattr("relocator.backends.macos.verify.differences", lambda *_: (UNREADABLE,))
+    result = api.fuse(*pair(), tmp_path / "other")
+    assert result.verified[-1] == "no second parser can read some of them, so that our own checks alone decided"
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, ""), (3, ", ...")])
+def test_joined_files_are_counted_and_some_are_named(count: int, more: str, pair: Make, tmp_path: Path) -> None:
+    both = [{f"demo/lib{number}.dylib": (BIN / arch / "liba.dylib").read_bytes() for number in range(count)} for arch in ARCHES]
+    result = api.fuse(*pair(*both), tmp_path / "out")
+    assert result.plan
+    named = ", ".join([CORE, "demo/lib0.dylib", "demo/lib1.dylib"])
+    assert result.plan.remarks[0] == f"{count + 1} files joined from the code of both wheels: {named}{more}"
+
+
+def test_folders_of_the_second_wheel_come_with_what_is_taken_from_it(pair: Make, tmp_path: Path) -> None:
+    first, second = pair({}, {"demo/new/a.txt": b"1"})
+    for path in (first, second):
+        with zipfile.ZipFile(path, "a") as zipped:
+            for name in ("demo/", "demo/new/", "demo/empty/")[: 3 if path is second else 1]:
+                zipped.writestr(name, b"")
+    with zipfile.ZipFile(api.fuse(first, second, tmp_path / "out").output) as zipped:
+        assert sorted(name for name in zipped.namelist() if name.endswith("/")) == ["demo/", "demo/new/"]

@@ -28,6 +28,7 @@ PLACES = {
     "docstring over lines": ('r"""a\n\\b\n"""\nx = 1\n', f'r"""a\n\\b\n"""\n\n{BLOCK}\nx = 1\n'),
     "docstring with quotes at its edges": ("'''\"a\"'''\n", f"'''\"a\"'''\n\n{BLOCK}"),
     "call of a string": ("'a'('b')\n", f"{BLOCK}\n'a'('b')\n"),
+    "string in a list": ("['doc']\nx = 1\n", f"{BLOCK}\n['doc']\nx = 1\n"),
     "bytes": ("b'doc'\n", f"{BLOCK}\nb'doc'\n"),
     "f-string": ("f'doc'\n", f"{BLOCK}\nf'doc'\n"),
     "future": ("from __future__ import annotations\nx = 1\n", f"from __future__ import annotations\n\n{BLOCK}\nx = 1\n"),
@@ -154,8 +155,25 @@ def test_what_is_no_such_line_stays(text: str) -> None:
     assert patched_at_marks(text.encode(), REACH).decode() == text
 
 
+def test_a_line_in_a_source_that_cannot_be_divided_counts() -> None:
+    before = b"if 1:\n    x = 1\n  y = 1\n"
+    assert patched_at_marks(before + b"# relocate: patch\n", REACH) == before + BLOCK.encode()
+
+
 def test_a_line_inside_a_string_of_a_source_that_cannot_be_divided_is_refused_or_left() -> None:
     assert patched_at_marks(b"def f():\n  '''\n  # relocate: patch\n  '''\n", REACH) == b"def f():\n  '''\n  # relocate: patch\n  '''\n"
+
+
+@pytest.mark.parametrize(
+    "data", [b"x = '\xe9'  # dispatch\n", b"# coding: no-such\npatch = 1\n", b"# coding: utf-16\n# relocate a patch\n"]
+)
+def test_a_source_without_such_a_line_may_be_in_any_encoding(data: bytes) -> None:
+    assert patched_at_marks(data, REACH) == data
+
+
+def test_a_line_in_a_source_of_no_known_encoding_is_refused() -> None:
+    with pytest.raises(PatchRefused, match="encoding"):
+        patched_at_marks(b"# relocate: patch\nx = '\xe9'\n", REACH)
 
 
 # ---- what it does

@@ -39,6 +39,7 @@ FILES = sorted(path for path in BIN.rglob("*") if path.is_file())
 LOADED = [path for path in FILES if path.name not in ("a.o", "libdebug.debug")]
 NAMES = strtab(b"libone.so.1", b"libtwo.so.2", b"self.so", b"$ORIGIN::/opt/x", b"$ORIGIN/..", b"V_1", b"V_2")
 NEEDED, STRTAB, STRSZ, SONAME, RPATH, RUNPATH, FLAGS, FLAGS_1 = 1, 5, 10, 14, 15, 29, 30, 0x6FFFFFFB
+AUXILIARY, FILTER = 0x7FFFFFFD, 0x7FFFFFFF
 VERDEF, VERNEED = 0x6FFFFFFC, 0x6FFFFFFE
 STRINGS: list[tuple[int, int | str]] = [(STRTAB, "dynstr"), (STRSZ, "len:dynstr")]
 GNU_STACK, GNU_PROPERTY, TLS_SEGMENT = 0x6474E551, 0x6474E553, 7
@@ -314,6 +315,12 @@ def test_an_empty_search_path_is_there() -> None:
 def test_of_two_equal_tags_the_last_counts_as_for_the_loader() -> None:
     dynamic = [*STRINGS, (SONAME, at(NAMES, b"libone.so.1")), (SONAME, at(NAMES, b"self.so"))]
     assert one(elf({"dynstr": NAMES}, dynamic)).identity == "self.so"
+
+
+def test_every_library_that_a_file_is_a_filter_of_is_named() -> None:
+    dynamic = [*STRINGS, (AUXILIARY, at(NAMES, b"libone.so.1")), (FILTER, at(NAMES, b"self.so"))]
+    image = one(elf({"dynstr": NAMES}, dynamic))
+    assert (facts_of(image).filtees, image.needed) == (("libone.so.1", "self.so"), ())
 
 
 def test_names_that_are_not_utf_8_can_be_encoded_back() -> None:

@@ -110,6 +110,20 @@ def test_a_file_that_inherits_two_search_paths_is_brought_in_twice() -> None:
     assert not found.remarks
 
 
+def test_what_is_brought_in_twice_gets_what_only_one_load_finds_both_times() -> None:
+    found = chosen(
+        module("libmid.so.1", member="demo/_a.so", rpath="/opt:/one"),
+        module("libmid.so.1", member="demo/_b.so", rpath="/opt:/two"),
+        outside("/opt/libmid.so.1", "libhelper.so.1", "libextra.so"),
+        outside("/one/libhelper.so.1"),
+        outside("/two/libhelper.so.1"),
+        outside("/one/libextra.so"),
+        search=(),
+    )
+    assert {links(found)[path, "libextra.so"] for path in ("/opt/libmid.so.1", "/opt/<2>/libmid.so.1")} == {"/one/libextra.so"}
+    assert not found.refusals
+
+
 def test_what_is_brought_in_twice_takes_all_above_it_along() -> None:
     found = chosen(
         module("libtop.so", member="demo/_a.so", rpath="/opt:/one"),
@@ -240,6 +254,18 @@ def test_what_every_module_s_load_finds_is_in_reach_though_it_is_not_when_opened
     found = chosen(module("libmid.so", rpath="$ORIGIN/lib"), lib("demo/lib/libmid.so", "libb.so"), lib("demo/lib/libb.so"))
     assert links(found)["demo/lib/libmid.so", "libb.so"] == "demo/lib/libb.so"
     assert reachable(found, "libb.so") == reachable(found, "libmid.so") == [True]
+
+
+def test_what_is_loaded_already_is_no_reason_to_change_a_search_path() -> None:
+    """No path of the library in the middle would have the loader search for what is there by name."""
+    found = chosen(
+        module("libhelper.so", "libmid.so", runpath="$ORIGIN/one:$ORIGIN/lib"),
+        lib("demo/lib/libmid.so", "libhelper.so", rpath="$ORIGIN/../two"),
+        lib("demo/one/libhelper.so"),
+        lib("demo/two/libhelper.so"),
+    )
+    assert links(found)["demo/lib/libmid.so", "libhelper.so"] == "demo/two/libhelper.so"
+    assert reachable(found, "libhelper.so") == [True, True]
 
 
 def test_what_one_of_two_modules_does_not_find_is_out_of_reach() -> None:
@@ -396,9 +422,32 @@ def test_a_copy_that_a_file_for_another_machine_needs_stays() -> None:
 def test_a_copy_that_nothing_needs_goes_only_when_notes_are_mended() -> None:
     survey = linked(module("libfoo.so.1", rpath="$ORIGIN"), twin("demo/libfoo.so.1"), twin("demo/libfoo.so"))
     found = choose(survey, survey, PLAIN)
-    assert without_copies(found.links, survey, PLAIN).links == found.links
+    assert without_copies(found.links, survey, PLAIN) == (found.links, ())
     noted = without_copies(found.links, survey, RepairOptions(fix_notes=True))
     assert [action.member for action in noted.removed] == ["demo/libfoo.so"]
+
+
+def test_copies_that_bring_different_libraries_are_no_copies() -> None:
+    """What `$ORIGIN` stands for is part of what a file is."""
+    survey = linked(
+        *(module("libx.so", member=f"demo/_{n}.so", rpath=f"$ORIGIN/{n}") for n in "ab"),
+        *(dataclasses.replace(lib(f"demo/{n}/libx.so", "liby.so", rpath="$ORIGIN"), sha256="1" * 64) for n in "ab"),
+        *(dataclasses.replace(lib(f"demo/{n}/liby.so"), sha256=n * 64) for n in "ab"),
+    )
+    options = RepairOptions(fix_notes=True)
+    found = choose(survey, survey, options)
+    assert without_copies(found.links, survey, options) == (found.links, ())
+
+
+def test_copies_that_bring_copies_are_copies() -> None:
+    survey = linked(
+        *(module("libx.so", member=f"demo/_{n}.so", rpath=f"$ORIGIN/{n}") for n in "ab"),
+        *(dataclasses.replace(lib(f"demo/{n}/libx.so", "liby.so", rpath="$ORIGIN"), sha256="1" * 64) for n in "ab"),
+        *(dataclasses.replace(lib(f"demo/{n}/liby.so"), sha256="2" * 64) for n in "ab"),
+    )
+    options = RepairOptions(fix_notes=True)
+    led = without_copies(choose(survey, survey, options).links, survey, options)
+    assert [action.member for action in led.removed] == ["demo/b/libx.so", "demo/b/liby.so"]
 
 
 # ---- wheels of the wrong kind

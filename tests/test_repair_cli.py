@@ -387,7 +387,7 @@ def test_the_highest_code_counts_and_every_reason_is_told(run: Run, driver: Driv
     assert driver.paths == ["a.whl", "b.whl", "c.whl"]
     assert result.err.count("error: b.whl: ") == 2
     assert "error: b.whl: another reason\n  = help: another step\n" in result.err
-    assert result.out.endswith("3 wheels: 1 written, 2 not repaired\n")
+    assert result.out.endswith("3 wheels: 1 written, 2 failed\n")
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ def test_two_wheels_that_would_get_one_name_are_both_named(run: Run, tmp_path: P
     assert result.code == 4
     assert str(tmp_path / "one") in result.err
     assert str(tmp_path / "two") in result.err
-    assert "1 copied as they are, 1 not repaired" in result.out
+    assert "1 copied as they are, 1 failed" in result.out
 
 
 def test_a_file_that_says_when_an_audit_fails_does_not_make_a_repair_fail(

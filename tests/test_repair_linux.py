@@ -11,7 +11,7 @@ from relocator.model import Binary, How, Needed, Role
 from relocator.plans import Edit, PathKind, RemoveNeeded, ReplaceNeeded, SetIdentity, SetSearchPaths
 from relocator.repair.linux import wire
 from relocator.repair.wiring import Link, Request, Taken, Wired
-from relocator.repairs import AddFile, RepairOptions
+from relocator.repairs import AddFile, RepairOptions, SetMode
 from relocator.target import Target
 
 CORE = "demo/_core.so"
@@ -112,6 +112,15 @@ def test_search_paths_are_kept_where_they_stay_inside(before: str, after: tuple[
         assert edits_of(found, CORE) == wanted, kind
 
 
+def test_musl_keeps_no_path_with_another_dollar_since_it_would_drop_the_whole_list() -> None:
+    core = binary(CORE, elf("libpng16.so.16", rpath="$ORIGIN/$LIB:$ORIGIN/lib"))
+    for libc, kept in (("musl", ()), ("glibc", ("$ORIGIN/$LIB",))):
+        target = dataclasses.replace(LINUX, libc=libc)
+        found = wired([core], [link(CORE, "libpng16.so.16", PNG.path)], [taken(PNG)], target)
+        paths = SetSearchPaths((*kept, "$ORIGIN/lib", "$ORIGIN/../demo.libs"), PathKind.RPATH)
+        assert paths in edits_of(found, CORE), libc
+
+
 def test_a_path_is_added_behind_those_that_stay_and_turns_them_into_dt_rpath() -> None:
     core = binary(CORE, elf("libpng16.so.16", runpath="$ORIGIN/lib:/build"))
     found = wired([core], [link(CORE, "libpng16.so.16", PNG.path)], [taken(PNG)])
@@ -126,6 +135,10 @@ def test_android_gets_dt_runpath_and_nothing_below_level_24() -> None:
     old = dataclasses.replace(ANDROID, floors=(("x86_64", (21,)),))
     (refusal,) = wired([core], [link(CORE, "libpng16.so.16", PNG.path)], [taken(PNG)], old).refusals
     assert "API level 21" in refusal.message
+    deep = binary("demo/lib/libfoo.so", elf(soname="libfoo.so"))
+    (refusal,) = wired([core, deep], [link(CORE, "libpng16.so.16", deep.path, How.BUNDLED)], (), old).refusals
+    assert "API level 21" in refusal.message
+    assert not wired([core, deep], [link(CORE, "libpng16.so.16", deep.path, How.BUNDLED, reachable=True)], (), old).refusals
 
 
 def test_pythons_own_library_is_no_longer_needed_except_on_android_and_by_programs() -> None:
@@ -190,8 +203,10 @@ def test_a_program_in_scripts_moves_to_where_its_libraries_can_be_found() -> Non
     )
     found = wired([tool], [link(tool.path, "libpng16.so.16", PNG.path)], [taken(PNG)])
     assert (tool.path, "demo.scripts/tool") in found.placed
-    (shim,) = found.actions
+    shim, mode = found.actions
     assert isinstance(shim, AddFile)
+    assert isinstance(mode, SetMode)
+    assert (mode.member, mode.mode) == ("demo.scripts/tool", 0o755)
     assert (shim.member, shim.mode) == (tool.member, 0o755)
     assert shim.data.startswith(b"#!python\n")
     ast.parse(shim.data)
@@ -216,6 +231,33 @@ def test_what_was_asked_for_keeps_its_name_and_every_module_finds_it() -> None:
     assert edits_of(found, CORE) == (SetSearchPaths(("$ORIGIN/../demo.libs",), PathKind.RPATH),)
     assert edits_of(found, plugin.path) == ()
     assert any("ctypes" in remark for remark in found.remarks)
+
+
+def test_what_was_asked_for_and_renamed_is_opened_by_needs_alone() -> None:
+    core, other = binary(CORE, elf("libpng16.so.16"), extension="demo._core"), binary("demo/_two.so", elf(), extension="demo._two")
+    found = wired([core, other], [link(CORE, "libpng16.so.16", PNG.path)], [taken(PNG, wanted=True)])
+    assert found.placed[0].member == "demo.libs/libpng16-0a1b2c3d.so.16"
+    assert edits_of(found, other.member) == ()
+    assert found.remarks == ()
+
+
+def test_what_was_asked_for_is_told_by_the_name_that_it_gets() -> None:
+    plugin = outside("/opt/lib/libplugin.so.1.2.3", soname="libplugin.so.1")
+    found = wired([binary(CORE, elf(), extension="demo._core")], [], [taken(plugin, wanted=True, renamed=False)])
+    assert found.placed[0].member == "demo.libs/libplugin.so.1"
+    (remark,) = found.remarks
+    assert remark.startswith("libplugin.so.1: ")
+
+
+def test_the_library_that_another_is_a_filter_of_is_named_unless_the_wheel_has_it() -> None:
+    core = binary(CORE, elf("libpng16.so.16", filtees=("libfast.so",)), extension="demo._core")
+    fast = outside("/opt/libfast.so.2", soname="libfast.so")
+    (remark,) = wired([core], []).remarks
+    assert remark.startswith(f"{CORE} is a filter of libfast.so (DT_FILTER, DT_AUXILIARY), which stays outside: `--include`")
+    assert len(wired([core], [], [taken(fast)]).remarks) == 1  # under another name
+    assert not [one for one in wired([core], [], [taken(fast, wanted=True, renamed=False)]).remarks if "filter" in one]
+    assert wired([core, binary("demo/libfast.so", elf())], []).remarks == ()
+    assert wired([core], [], target=dataclasses.replace(LINUX, libc="musl")).remarks == ()
 
 
 def test_two_files_that_keep_one_name_are_refused() -> None:

@@ -29,7 +29,7 @@ from relocator.reading import read_container
 from relocator.repair import is_kept, plan_repair
 from relocator.repair.macos import wire
 from relocator.repair.wiring import Link, Placed, Request, Taken, Wired
-from relocator.repairs import Action, AddFile, CopyIn, EditBinary, RepairOptions, Sought
+from relocator.repairs import Action, AddFile, CopyIn, EditBinary, RepairOptions, SetMode, Sought
 from relocator.survey import survey_for_repair
 from relocator.tags import targets_of
 
@@ -448,6 +448,16 @@ def test_a_library_that_is_left_to_the_user_may_lie_where_package_managers_put_i
     assert edits(wire(dataclasses.replace(asked, links=links))) == (() if stays else (SetSearchPaths(()),))
 
 
+def test_what_package_managers_have_of_a_name_is_not_taken_for_the_wheels_own() -> None:
+    module = ext("@rpath/libomp.dylib", "@rpath/libown.dylib", rpaths=["/opt/homebrew/lib", "@loader_path/lib"])
+    there = own("demo/lib/libown.dylib")
+    asked = request(module, there)
+    links = tuple(link if link.target else link._replace(how=How.EXPECTED, via="--exclude libomp*") for link in asked.links)
+    wired = wire(dataclasses.replace(asked, links=links))
+    assert edits(wired) == (ReplaceNeeded("@rpath/libown.dylib", "@loader_path/lib/libown.dylib"),)
+    assert because(wired) == "build-search-path: a package manager may have another @rpath/libown.dylib"
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -465,8 +475,9 @@ def test_search_paths_that_do_not_harm_stay(kept: list[str]) -> None:
 
 
 def test_notes_take_out_what_leads_to_no_folder_of_the_wheel() -> None:
-    module = ext(rpaths=["@loader_path/gone", "@loader_path/../other/lib", "@loader_path"])
-    assert edits(wire(request(module, fix_notes=True))) == (SetSearchPaths(("@loader_path/../other/lib", "@loader_path")),)
+    module = ext(rpaths=["@loader_path/gone", "@loader_path/../other/lib", "@loader_path", "@loader_path/data"])
+    wired = wire(request(module, fix_notes=True, members=["demo/data/plugins.txt"]))
+    assert edits(wired) == (SetSearchPaths(("@loader_path/../other/lib", "@loader_path", "@loader_path/data")),)
 
 
 def test_a_vendored_librarys_paths_are_read_from_its_new_place() -> None:
@@ -541,9 +552,22 @@ def test_a_program_among_the_scripts_moves_to_where_the_way_is_known() -> None:
     wired = wire(request(program, take=[taken(z)]))
     assert places(wired)[program.path] == "demo.scripts/tool"
     assert ReplaceNeeded("/a/libz.dylib", "@loader_path/../demo/.dylibs/libz-0123abcd.dylib") in edits(wired, program.path)
-    (shim,) = wired.actions
+    shim, mode = wired.actions
     assert isinstance(shim, AddFile) and shim.member == program.member and shim.mode == 0o755
     compile(shim.data, "tool", "exec")
+    assert isinstance(mode, SetMode) and (mode.member, mode.mode) == ("demo.scripts/tool", 0o755)
+
+
+@pytest.mark.parametrize(("mode", "added"), [(0o755, 0), (0o644, 1), (0o611, 0), (0, 1)])
+def test_a_program_that_leaves_the_scripts_may_still_be_run(mode: int, added: int) -> None:
+    """Installers make scripts executable whatever their mode, and nothing else."""
+    image = macho("/a/libz.dylib", kind="program", sdk=SDK, name_room=ROOMY)
+    program = Binary("demo-1.0.data/scripts/tool", f"{PREFIX}/bin/tool", (image,), owner="demo", role=Role.PROGRAM)
+    asked = request(program, take=[taken(lib("/a/libz.dylib"))])
+    members = tuple(one._replace(mode=mode) if one.name == program.member else one for one in asked.survey.container.members)
+    container = dataclasses.replace(asked.survey.container, members=members)
+    wired = wire(dataclasses.replace(asked, survey=dataclasses.replace(asked.survey, container=container)))
+    assert len([action for action in wired.actions if isinstance(action, SetMode)]) == added
 
 
 def test_a_library_from_where_nobody_knows_the_way_is_refused() -> None:
@@ -589,6 +613,14 @@ def test_no_file_may_need_a_newer_macos_than_required(minimum: tuple[int, ...], 
     assert bool(wired.refusals) == refused
     if refused:
         assert "MACOSX_DEPLOYMENT_TARGET=" + ".".join(map(str, limit)) in wired.refusals[0].hint
+
+
+def test_a_library_of_a_package_manager_that_is_too_new_is_told_as_such() -> None:
+    library = lib("/a/libz.dylib", minimum_os=(14, 0))
+    module = ext("/a/libz.dylib", minimum_os=(13, 0))
+    mine, its = wire(request(module, take=[taken(library)], require_macos=(11, 0))).refusals
+    assert mine.message.startswith("demo/_core.so ") and "package managers" not in mine.hint
+    assert its.message.startswith("/a/libz.dylib ") and "package managers build for the macOS that they are installed on" in its.hint
 
 
 @pytest.mark.parametrize("name", ["/Library/Frameworks/Python.framework/Versions/3.12/Python", "/opt/homebrew/lib/libpython3.12.dylib"])

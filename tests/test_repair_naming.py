@@ -41,8 +41,10 @@ def test_stripping_is_in_the_digits() -> None:
     assert digests({"foo": content("1")}) != digests({"foo": content("1", stripped=True)})
 
 
-def test_needs_that_are_not_brought_in_do_not_count() -> None:
-    assert digests({"foo": content("1", "libc", "")}) == digests({"foo": content("1")})
+def test_what_meets_a_need_and_is_not_brought_in_counts_by_its_path() -> None:
+    """Two packages that have libraries of one name must not share what is bound to one of them."""
+    one, other, none = (digests({"foo": content("1", *needs)}) for needs in (["demo/libx.so"], ["other/libx.so"], []))
+    assert len({one["foo"], other["foo"], none["foo"]}) == 3
 
 
 def test_a_circle_is_hashed_as_one_set() -> None:
@@ -179,6 +181,14 @@ def test_equal_bytes_that_bring_different_libraries_stay_two() -> None:
     assert len({one.digest for one in taken}) == 4
 
 
+def test_equal_bytes_that_are_led_to_different_files_of_the_wheel_stay_two() -> None:
+    files = [brought("/opt/liba.so", "1"), brought("/opt/<2>/liba.so", "1")]
+    own = [link("/opt/liba.so", "/<prefix>/demo/one/libb.so"), link("/opt/<2>/liba.so", "/<prefix>/demo/two/libb.so")]
+    taken, links = named(files, own, RepairOptions())
+    assert len({one.digest for one in taken}) == 2
+    assert set(links) == set(own)
+
+
 def test_files_whose_hashes_are_not_known_are_never_taken_for_one() -> None:
     taken, _ = named([brought("/b/liba.so.1", ""), brought("/a/liba.so.1", "")], [], RepairOptions())
     assert len({one.digest for one in taken}) == 2
@@ -196,6 +206,18 @@ def test_an_option_keeps_names(pattern: str, renamed: bool) -> None:
 def test_what_was_asked_for_keeps_its_name() -> None:
     taken, _ = named([brought("/opt/liba.so.1", "1", wanted=True), brought("/opt/libb.so.1", "2")], [], RepairOptions())
     assert [(one.wanted, one.renamed) for one in taken] == [(True, False), (False, True)]
+
+
+def test_an_elf_library_that_was_asked_for_and_is_needed_is_renamed() -> None:
+    """Under its own name glibc would take another package's for it, or give it to that."""
+    libraries = [brought("/opt/liba.so.1", "1", wanted=True), brought("/opt/plugin.so", "2", wanted=True)]
+    links = [link("/<prefix>/demo/_core.so", "/opt/liba.so.1")]
+    taken, _ = named(libraries, links, RepairOptions())
+    assert [(one.wanted, one.renamed) for one in taken] == [(True, True), (True, False)]
+    taken, _ = named(libraries, links, RepairOptions(no_rename=("liba*",)))
+    assert [one.renamed for one in taken] == [False, False]
+    dll = Brought(Binary("/opt/a.dll", "/opt/a.dll", (b.pe(),), "1" * 64), "PATH", True)
+    assert [one.renamed for one in named([dll], [link("demo/_core.pyd", "/opt/a.dll")], RepairOptions())[0]] == [False]
 
 
 def test_only_elf_files_count_as_stripped() -> None:

@@ -170,6 +170,22 @@ def test_a_need_that_its_planner_leads_astray_is_told(monkeypatch: pytest.Monkey
     assert remark.startswith("demo/_core.so (x86_64) is meant to find liba.so.1 as demo/three/liba.so.1, and will not")
 
 
+@pytest.mark.parametrize(
+    ("core", "middle"),
+    [
+        pytest.param({"runpath": "$ORIGIN/lib"}, {}, id="DT_RUNPATH becomes DT_RPATH, which others inherit"),
+        pytest.param({"rpath": "$ORIGIN/lib"}, {"runpath": "/build"}, id="a DT_RUNPATH goes that shut out what is inherited"),
+    ],
+)
+def test_a_library_that_was_the_systems_and_will_be_the_wheels_is_told(core: dict[str, str], middle: dict[str, str]) -> None:
+    files = [module("libm.so", "liba.so.1", **core), lib("demo/lib/libm.so", "libz.so.1", **middle), lib("demo/lib/libz.so.1")]
+    planned = Case(*files, outside("/opt/liba.so.1")).plan()
+    told = [remark for remark in planned.plan.remarks if "libz.so.1" in remark]
+    assert told == [
+        "demo/lib/libm.so (x86_64) had libz.so.1 from the system, and will find demo/lib/libz.so.1: leave one of the two out of the wheel"
+    ]
+
+
 def test_copies_inside_the_wheel_become_one() -> None:
     twins = [dataclasses.replace(lib(f"demo/{name}", soname="libfoo.so.1"), sha256="a" * 64) for name in ("libfoo.so.1", "libfoo.so")]
     users = [module(one.member.rpartition("/")[2], member=f"demo/_{n}.so", rpath="$ORIGIN") for n, one in enumerate(twins)]
@@ -282,6 +298,20 @@ def test_nothing_is_written_over_a_member_of_the_wheel(monkeypatch: pytest.Monke
     wired(monkeypatch, lambda request: Wired(tuple(Placed(one.binary.path, "demo.libs/liba.so") for one in request.taken)))
     case = Case(module("liba.so.1"), outside("/opt/liba.so.1"), more=[b.member(member, b"x")])
     assert [reason.message for reason in case.refused()] == ["/opt/liba.so.1 would be demo.libs/liba.so, and so is a member of the wheel"]
+
+
+@pytest.mark.parametrize("member", ["demo.libs", "Demo.Libs", "demo.libs/liba.so/x"])
+def test_no_file_lies_where_a_folder_has_to_be(monkeypatch: pytest.MonkeyPatch, member: str) -> None:
+    wired(monkeypatch, lambda request: Wired(tuple(Placed(one.binary.path, "demo.libs/liba.so") for one in request.taken)))
+    case = Case(module("liba.so.1"), outside("/opt/liba.so.1"), more=[b.member(member, b"x")])
+    (reason,) = case.refused()
+    assert reason.message == f"/opt/liba.so.1 would be demo.libs/liba.so, and {member} is a member of the wheel"
+
+
+def test_two_binaries_that_are_installed_as_one_file_are_refused() -> None:
+    parts = [dataclasses.replace(module(), member=f"demo-1.0.data/{part}/demo/_core.so") for part in ("platlib", "purelib")]
+    (reason,) = Case(*parts).refused()
+    assert reason.message == "demo-1.0.data/platlib/demo/_core.so and demo-1.0.data/purelib/demo/_core.so are installed as one file"
 
 
 def test_what_an_earlier_repair_brought_in_is_not_brought_in_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -422,6 +422,17 @@ def test_what_was_included_before_is_not_asked_for_again(compiled: Callable[...,
         assert found.inputs == ()
 
 
+def test_what_was_included_before_and_renamed_is_not_asked_for_again(compiled: Callable[..., Path], tmp_path: Path) -> None:
+    library = compiled("x/libdeep.so.1", "-Wl,-soname,libdeep.so.1")
+    hashed = compiled("libdeep-0a1b2c3d.so.1", "-Wl,-soname,libdeep-0a1b2c3d.so.1")
+    user = compiled("core.so", str(hashed), "-Wl,-rpath,$ORIGIN/../demo.libs")
+    for core, wanted in ((user, ()), (compiled("other.so"), (str(library),))):
+        files = {"demo/_core.so": core.read_bytes(), "demo.libs/libdeep-0a1b2c3d.so.1": hashed.read_bytes()}
+        for item in ("libdeep.so.1", "libdeep*", str(library)):
+            found = surveyed(tmp_path, files, sought=in_folders(library.parent), options=RepairOptions(include=(item,)))
+            assert tuple(path for path, _ in found.wanted) == wanted, (item, core)
+
+
 # ---- Windows
 
 WINDOWS_TAG = "cp312-cp312-win_amd64"

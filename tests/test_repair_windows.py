@@ -124,7 +124,25 @@ def test_a_package_uses_what_a_module_at_the_top_needs_where_that_lies(tmp_path:
     done = repaired(tmp_path, {INIT: b"", CORE: module("_core", "foo.dll"), "_demo.pyd": module("_demo", "bar.dll")})
     assert hashed(done.dlls) == ["bar-#.dll", "demo.libs/foo-#.dll"]
     assert done.told(INIT) == [("add_dll_directory", ""), ("add_dll_directory", "demo.libs")]
+    assert done.result.plan is not None
+    (because,) = [action.because for action in done.result.plan.actions if isinstance(action, RewriteText) and action.member == INIT]
+    assert because == "unreachable-dll: Windows looks in site-packages, demo.libs only when demo says so"
     assert not unmet(done)
+
+
+def test_what_a_source_opens_by_its_path_finds_its_needs(tmp_path: Path) -> None:
+    source = b"import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'lib.dll'))\n"
+    done = repaired(tmp_path, {INIT: source, "demo/lib.dll": library("bar.dll")})
+    assert hashed(done.dlls) == ["demo.libs/bar-#.dll", "demo/lib.dll"]
+    assert ("add_dll_directory", "demo.libs") in done.told(INIT)
+    assert not unmet(done)
+
+
+def test_a_module_that_another_one_needs_is_opened_by_itself_too(tmp_path: Path) -> None:
+    files = {INIT: b"", CORE: module("_core", "_b.pyd"), "other/__init__.py": b"", "other/_b.pyd": module("_b", "bar.dll")}
+    done = repaired(tmp_path, files)
+    assert done.told(INIT) == [("add_dll_directory", "demo.libs"), ("add_dll_directory", "other")]
+    assert done.told("other/__init__.py") == [("add_dll_directory", "demo.libs")]
 
 
 @pytest.mark.parametrize("part", ["platlib", "purelib"])
@@ -199,6 +217,23 @@ def test_an_init_that_would_hide_something_is_not_added(tmp_path: Path, hiding: 
     files = {hiding: module("demo", "kernel32.dll") if hiding.endswith(".pyd") else b"", CORE: module("_core", "bar.dll")}
     done = repaired(tmp_path, files)
     assert INIT not in done.files
+    assert hashed(done.dlls) == ["demo/bar-#.dll"]
+    assert not unmet(done)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("demo/__init__.pyc", b""), ("demo/__init__.cp311-win_amd64.pyi", b""), ("demo.pyd", module("demo", "kernel32.dll"))]
+)
+def test_an_init_runs_before_bytecode_and_before_a_module_beside_its_folder(tmp_path: Path, name: str, data: bytes) -> None:
+    done = repaired(tmp_path, {INIT: b"", name: data, CORE: module("_core", "bar.dll")})
+    assert hashed(done.dlls) == ["demo.libs/bar-#.dll"]
+    assert done.told(INIT) == [("add_dll_directory", "demo.libs")]
+
+
+def test_a_source_that_an_extension_module_hides_is_not_patched(tmp_path: Path) -> None:
+    files = {"demo.py": b"", "demo.pyd": module("demo", "kernel32.dll"), CORE: module("_core", "bar.dll")}
+    done = repaired(tmp_path, files)
+    assert done.files["demo.py"] == b""
     assert hashed(done.dlls) == ["demo/bar-#.dll"]
     assert not unmet(done)
 
@@ -313,6 +348,26 @@ def test_flags_that_look_in_system32_alone_are_cleared_with_a_new_name_and_passe
     assert not unmet(kept)
 
 
+@pytest.mark.parametrize(
+    ("flags", "opened"),
+    [(0x900, True), (0xA00, True), (0x400, False), (0x1000, False), (0x2000, False)],
+)
+def test_flags_count_that_leave_out_added_folders(tmp_path: Path, flags: int, opened: bool) -> None:
+    """LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR and _APPLICATION_DIR do; _USER_DIRS, _DEFAULT_DIRS and what is no flag of search do not."""
+    done = repaired(tmp_path, {INIT: b"", CORE: module("_core", "bar.dll", flags=flags)}, no_rename=("*",))
+    assert done.told(INIT) == [("add_dll_directory", "demo.libs"), *([("cdll", "demo.libs/bar.dll")] if opened else [])]
+    assert not unmet(done)
+
+
+def test_flags_that_look_beside_the_module_find_what_lies_there(tmp_path: Path) -> None:
+    done = repaired(tmp_path, {"_demo.pyd": module("_demo", "bar.dll", flags=0x900)}, no_rename=("*",))
+    assert done.dlls == ["bar.dll"]
+    assert not unmet(done)
+    refused = repaired(tmp_path, {"_demo.pyd": module("_demo", "bar.dll", flags=0xA00)}, no_rename=("*",))
+    assert "_demo.pyd needs bar.dll, and its DependentLoadFlags (0xa00) keep Windows from looking beside it" in refused.refusals
+    assert "/DEPENDENTLOADFLAG" in refused.refusals
+
+
 # ---- programs
 
 
@@ -389,6 +444,25 @@ def test_what_is_asked_for_by_name_keeps_it_and_every_package_names_its_folder(t
     assert done.told(INIT) == done.told("other/__init__.py") == [("add_dll_directory", "demo.libs")]
 
 
+def test_a_package_in_a_namespace_names_the_folder_of_what_is_asked_for(tmp_path: Path) -> None:
+    done = repaired(tmp_path, {"ns/demo/__init__.py": b"", "ns/demo/_core.pyd": module("_core")}, include=("foo.dll",))
+    assert done.told("ns/demo/__init__.py") == [("add_dll_directory", "demo.libs")]
+
+
+def test_what_is_asked_for_by_name_has_its_needs_beside_it(tmp_path: Path) -> None:
+    done = repaired(tmp_path, {"_demo.pyd": module("_demo")}, include=("foo.dll",))
+    assert hashed(done.dlls) == ["bar-#.dll", "foo.dll"]
+    assert not unmet(done)
+
+
+def test_a_program_has_beside_it_what_it_needs_also_when_that_is_asked_for_by_name(tmp_path: Path) -> None:
+    files = {INIT: b"", CORE: module("_core"), "demo/bin/tool.exe": program("bar.dll"), "demo/bin2/other.exe": program()}
+    done = repaired(tmp_path, files, include=("bar.dll",), analyze_existing=True)
+    assert done.dlls == ["demo/bin/bar.dll"]
+    assert done.told(INIT) == [("add_dll_directory", "demo/bin")]
+    assert not unmet(done)
+
+
 # ---- where the user says
 
 
@@ -402,6 +476,12 @@ def test_a_line_in_the_source_says_where_the_patch_goes(tmp_path: Path) -> None:
     assert done.files[INIT] == files[INIT]
     assert done.told("demo/setup.py") == [("add_dll_directory", "demo.libs")]
     assert not unmet(done)
+
+
+def test_a_line_in_another_package_counts_the_second_time_too(tmp_path: Path) -> None:
+    files = {INIT: b"import boot\n", "boot/__init__.py": b"# relocate: patch\n", CORE: module("_core", "bar.dll")}
+    done = repaired(tmp_path, files, custom_patch=True)
+    assert done.told("boot/__init__.py") == [("add_dll_directory", "demo.libs")]
 
 
 def test_a_wheel_without_such_a_line_is_refused(tmp_path: Path) -> None:
@@ -475,6 +555,13 @@ def test_microsofts_runtimes_can_stay_as_they_are() -> None:
     }
 
 
+def test_what_an_unmodified_runtime_needs_keeps_its_name() -> None:
+    runtime, other = outside("msvcp140.dll", "foo.dll"), outside("foo.dll")
+    found = wired(core("msvcp140.dll", "foo.dll"), [taken(runtime), taken(other)], unmodified_runtimes=True)
+    assert {place.member for place in found.placed} == {"demo.libs/msvcp140.dll", "demo.libs/foo.dll"}
+    assert not found.edited
+
+
 MUTEX = symbols([Import(b"_Mtx_lock", library="MSVCP140.dll")])
 OLD_MUTEX = symbols([Import(b"_Mtx_lock", library="MSVCP140.dll"), Import(b"_Mtx_init_in_situ", library="MSVCP140.dll")])
 
@@ -506,6 +593,11 @@ def test_debug_runtimes_are_not_passed_on(name: str, refused: bool) -> None:
     assert ["may not be passed on" in refusal.message for refusal in found.refusals] == [True] * refused
 
 
+def test_a_debug_runtime_that_is_asked_for_is_not_passed_on_either() -> None:
+    (refusal,) = wired(core(), [taken(outside("ucrtbased.dll"), wanted=True)]).refusals
+    assert refusal.message.startswith("the wheel needs ucrtbased.dll")
+
+
 @pytest.mark.parametrize(
     ("renamed", "options", "members", "remarks"),
     [
@@ -519,7 +611,9 @@ def test_what_belongs_to_a_dll_comes_with_it(renamed: bool, options: Mapping[str
     foo = outside("foo.dll")
     beside = [Beside(foo.path, Origin(f"/lib/foo.{end}", "cd" * 32, 7, "beside foo.dll")) for end in ("pdb", "lib")]
     found = wired(core("foo.dll"), [taken(foo, renamed=renamed)], beside, How.OUTSIDE, **options)
-    assert [action.member for action in found.actions if isinstance(action, CopyIn)] == members
+    copies = {action.member: action.because for action in found.actions if isinstance(action, CopyIn)}
+    assert list(copies) == members
+    assert all((why == "--include-symbols") == member.endswith(".pdb") for member, why in copies.items())
     assert [remark.partition(",")[0] for remark in found.remarks] == remarks
 
 

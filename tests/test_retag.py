@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import repair_examples as examples
 from builders import wheel
 from conftest import FIXTURES, Run
 from index_gate import gate_problems
 from relocator import api
 from relocator.errors import UsageError
-from relocator.repairs import Outcome
+from relocator.repairs import Outcome, RemoveFile
 
 WHEELS = FIXTURES / "wheels"
 LINUX = WHEELS / "clean-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
@@ -76,6 +77,14 @@ def test_python_abi_and_build_are_set_and_the_platform_stays(tmp_path: Path) -> 
     assert b"Build" not in contents(back.output)["demo-1.0.dist-info/WHEEL"]
 
 
+@pytest.mark.parametrize("asked", [{"build": "2"}, {"abi_tags": ["abi3"]}, {"python_tags": ["cp312", "cp313"]}])
+def test_platform_tags_stay_when_others_are_asked_for(asked: dict[str, str | list[str]], tmp_path: Path) -> None:
+    (result,) = api.retag(renamed(LINUX, "linux_x86_64", tmp_path), tmp_path / "out", force_tags=True, **asked)  # type: ignore[arg-type]
+    assert result.output.endswith("-linux_x86_64.whl")
+    (result,) = api.retag(renamed(LINUX, "linux_x86_64", tmp_path), tmp_path / "out", force_tags=True, auto=True, **asked)  # type: ignore[arg-type]
+    assert "manylinux_2_17_x86_64" in result.output
+
+
 @pytest.mark.parametrize(
     ("source", "asked", "told"),
     [
@@ -132,6 +141,23 @@ def test_a_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_json_has_an_entry_for_each_wheel_and_the_reasons(run: Run, tmp_path: Path) -> None:
+    wrong = renamed(WINDOWS, "win32", tmp_path)
+    result = run("retag", "--format", "json", "-w", tmp_path / "out", renamed(LINUX, "linux_x86_64", tmp_path), MACOS, wrong)
+    whole = examples.document(result.out)
+    assert [plan["outcome"] for plan in whole["plans"]] == ["written", "copied", "failed"]
+    (action,) = [action for action in whole["plans"][0]["actions"] if action["action"] == "retag"]
+    assert action["before"] == ["linux_x86_64"]
+    assert whole["plans"][0]["name"].endswith(f"{'.'.join(action['after'])}.whl")
+    assert [(error["subject"], error["code"]) for error in whole["errors"]] == [(str(wrong), 4)]
+    assert result.code == 4
+
+
+def test_a_retag_that_fails_is_told_in_words_of_its_own(run: Run, tmp_path: Path) -> None:
+    result = run("retag", "-w", tmp_path / "out", renamed(WINDOWS, "win32", tmp_path))
+    assert "  failed             nothing was written: 1 reason\n" in result.out
+
+
 def test_the_input_is_never_replaced(tmp_path: Path) -> None:
     path = renamed(MACOS, "macosx_11_0_arm64", tmp_path)
     before = path.read_bytes()
@@ -141,11 +167,30 @@ def test_the_input_is_never_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"python_tags": ["a-b"]}, {"abi_tags": [""]}, {"python_tags": ["cp312.cp313"]}, {"build": "x"}, {"plat": ["manylinux"]}]
+    "asked", [{"python_tags": ["a-b"]}, {"abi_tags": [""]}, {"python_tags": ["cp312..cp313"]}, {"build": "x"}, {"plat": ["manylinux"]}]
 )
 def test_what_is_no_tag_makes_no_sense(asked: dict[str, list[str]], tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         api.retag(LINUX, tmp_path / "out", **asked)  # type: ignore[arg-type]
+
+
+def test_a_signature_of_the_old_record_goes_and_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "demo-1.0-py3-none-any.whl"
+    path.write_bytes(wheel({"demo/__init__.py": b"", "demo-1.0.dist-info/RECORD.jws": b"{}"}, tags=["py3-none-any"]))
+    (result,) = api.retag(path, tmp_path / "out", build="2")
+    assert "demo-1.0.dist-info/RECORD.jws" not in contents(result.output)
+    assert result.plan
+    assert RemoveFile("demo-1.0.dist-info/RECORD.jws", "signs a RECORD that is written anew") in result.plan.actions
+    (kept,) = api.retag(path, tmp_path / "out", build="")
+    assert "demo-1.0.dist-info/RECORD.jws" in contents(kept.output)
+
+
+def test_tags_may_be_written_as_a_set(tmp_path: Path) -> None:
+    """As `wheel tags` takes them."""
+    (result,) = api.retag(LINUX, tmp_path, plat=["manylinux_2_28_x86_64.manylinux_2_17_x86_64"])
+    assert Path(result.output).name == "clean-1.0-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl"
+    (result,) = api.retag(LINUX, tmp_path, python_tags=["cp312.cp313"], force_tags=True)
+    assert Path(result.output).name == "clean-1.0-cp312.cp313-cp312-manylinux_2_17_x86_64.whl"
 
 
 def test_several_systems_are_computed_each_by_itself_and_not_set_by_one_tag(tmp_path: Path) -> None:

@@ -198,6 +198,20 @@ def test_a_library_in_the_finished_wheel_does_not_count() -> None:
     assert tagging.retag(before, after, {f"{INFO}/WHEEL": text("linux_x86_64")}, RepairOptions()).refusals == ()
 
 
+def test_what_is_asked_of_a_library_that_the_tag_promises_counts_whoever_excludes_it() -> None:
+    """It stays outside either way, and the system that the tag names is who brings it."""
+    found = surveyed(
+        binary("demo/_core.so", elf("libstdc++.so.6", versions=[VersionNeed("libstdc++.so.6", "GLIBCXX_3.4.24")])), tag="linux_x86_64"
+    )
+    assert plats(tagged(found, left=["libstdc++.so.6"])) == plats(tagged(found)) == "manylinux_2_27_x86_64"
+
+
+def test_symbols_that_the_tag_refuses_count_whoever_excludes_their_library() -> None:
+    table = symbols([Import(b"inflate_table", "libz.so.1")])
+    found = surveyed(binary("demo/_core.so", elf("libz.so.1", table=table)), tag="linux_x86_64")
+    assert tagged(found, left=["libz.so.1"]).refusals == tagged(found).refusals != ()
+
+
 def test_musl_shows_no_version_so_that_the_newest_is_taken_and_said() -> None:
     musl = binary("demo/_core.so", elf("libc.musl-x86_64.so.1"))
     local = surveyed(musl, tag="linux_x86_64")
@@ -239,6 +253,15 @@ def test_no_update_tags_changes_nothing_and_says_what_is_not_true() -> None:
     result = tagged(found, RepairOptions(update_tags=False), wheel=text("linux_x86_64"))
     assert (result.actions, result.output) == ((), "demo-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
     assert result.remarks[0].startswith("manylinux_2_17_x86_64 stays because of --no-update-tags, although demo/_core.so needs GLIBC_2.28")
+
+
+def test_a_tag_that_is_asked_for_has_to_be_true_though_none_is_written() -> None:
+    found = surveyed(libc("GLIBC_2.28"), tag="linux_x86_64")
+    (refusal,) = tagged(found, RepairOptions(update_tags=False, plat=("manylinux_2_17",))).refusals
+    assert refusal.message.startswith("manylinux_2_17_x86_64 is out of reach: ")
+    for plat in ("manylinux_2_28", "auto"):
+        result = tagged(found, RepairOptions(update_tags=False, plat=(plat,)))
+        assert (result.actions, result.refusals) == ((), ())
 
 
 @pytest.mark.parametrize(

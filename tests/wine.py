@@ -108,3 +108,19 @@ def started(config: pytest.Config, prefix: Path) -> Iterator[Wine]:
         yield running
     finally:
         running.close()
+
+
+def cpython() -> Path:
+    """Return the folder of CPython for Windows, or skip the test."""
+    folder = os.environ.get("RELOCATOR_WINDOWS_PYTHON", "")
+    if not folder:
+        pytest.skip("no CPython for Windows: scripts/windows_python.py DIR makes a folder, RELOCATOR_WINDOWS_PYTHON names it")
+    assert (Path(folder) / "python.exe").is_file(), f"{folder} has no python.exe"
+    return Path(folder)
+
+
+def used(wine: Wine, python: Path, folder: Path, code: str) -> str:
+    """Run code in CPython with a folder of modules, and return the line that it prints with "used" at its start; "" when it does not."""
+    script = f"import sys; sys.path.insert(0, r'{dos(folder)}'); {code}"
+    output = wine.run(str(python / "python.exe"), "-c", script, WINEDLLOVERRIDES="wbemprox,winedbg.exe,mscoree,mshtml=d")
+    return next((line for line in output.splitlines() if line.startswith("used")), "")

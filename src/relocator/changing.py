@@ -16,7 +16,7 @@ from relocator.plans import Edit, EditRefused, apply_patches
 from relocator.projection import edited, loader_view
 from relocator.repairs import AddFile, CopyIn, EditBinary, Origin, Plan, RewriteText, Strip
 from relocator.stripping import stripped
-from relocator.verification import Expected, Level, verify
+from relocator.verification import NOTHING_VERIFIED, Expected, Level, Verified, verify
 
 Bytes = bytes | bytearray | memoryview
 
@@ -31,8 +31,8 @@ class Change:
     """About, in bytes."""
     mode: int | None = None
     """Permission bits of a new member; None for those of the old one."""
-    verified: tuple[str, ...] = ()
-    """What was verified once `content` was called, in words."""
+    verified: Verified = NOTHING_VERIFIED
+    """What was found out about the new bytes once `content` was called."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,14 +88,14 @@ def _change(task: _Task, read: Callable[[], Bytes]) -> Change:
     return change
 
 
-def _rewritten(task: _Task, old: Bytes) -> tuple[Bytes, tuple[str, ...]]:
-    """Return the new bytes, and what was verified."""
+def _rewritten(task: _Task, old: Bytes) -> tuple[Bytes, Verified]:
+    """Return the new bytes, and what was found out about them."""
     images: Sequence[Image] = task.binary.images
     if task.tool:
         old = stripped(old, task.binary.format, task.member, task.tool)
         images = _stripped(task, old)
     if not task.edits:
-        return old, ()
+        return old, NOTHING_VERIFIED
     try:
         patchset = backend_for(task.binary.format).prepare(memoryview(old), task.edits)
     except UnreadableBinary as error:

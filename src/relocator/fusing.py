@@ -188,7 +188,8 @@ def _items(first: _Opened, second: _Opened, plan: Plan, found: Draft, contents: 
         folders.add(member.name)
         if member.name not in found.dropped:
             sha256 = mine[member.name].sha256 if member.name in mine else ""
-            yield Item(member.name, member, left.pop(member.name, None), _size(member.name, mine, its), sha256)
+            mode = found.modes.get(member.name)
+            yield Item(member.name, member, left.pop(member.name, None), _size(member.name, mine, its), sha256, mode)
     for member in second.wheel.archive.members:
         if member.is_folder and member.name not in folders and any(name.startswith(member.name) for name in left):
             yield Item(member.name)

@@ -42,6 +42,9 @@ class ElfFacts:
     """DT_FLAGS_1."""
     dynamic: bool = True
     """Has a PT_DYNAMIC; a static program has none."""
+    filtees: tuple[str, ...] = ()
+    """DT_AUXILIARY and DT_FILTER: libraries whose symbols glibc takes before this one's; it maps them as if they were needed, and musl and
+    bionic do not."""
     symbolic: bool = False
     """DT_SYMBOLIC or DF_SYMBOLIC."""
     version_definitions: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ class ElfFacts:
     """JSON text of the .note.package (FDO) note."""
     debug_size: int = 0
     """Bytes of sections with debugging information, as stored; 0 when the section headers are absent or make no sense."""
+    symbols_size: int = 0
+    """Bytes of the symbol table that no loader reads (.symtab); 0 as above."""
     warnings: tuple[str, ...] = ()
     """What is odd but does not concern the loader, such as section headers beyond the end."""
 

@@ -117,7 +117,7 @@ def _stack(native: ElfFacts) -> tuple[str, ...]:
 def _without_places(native: Native) -> Native:
     match native:
         case ElfFacts():
-            return dataclasses.replace(native, segments=(), debug_size=0, warnings=())
+            return dataclasses.replace(native, segments=(), debug_size=0, symbols_size=0, warnings=())
         case MachOFacts():
             return dataclasses.replace(
                 native, signature=None, header_room=0, name_room=0, slice_offset=0, slice_size=0, debug_size=0, warnings=()

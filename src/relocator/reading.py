@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from relocator import literals, python_sources
 from relocator.backends import Backend, identify, kind_of
@@ -19,6 +20,8 @@ Progress = Callable[[str, int], None]
 
 SOURCES = (".py", ".pyw", ".pth")
 """.pth as an environment gives it: only the lines that Python runs."""
+
+NOTHING_READ: Mapping[str, tuple[Image, ...]] = MappingProxyType({})
 
 MOST_KEPT = 4 << 20
 """Bytes of a member that is kept whole."""
@@ -53,17 +56,19 @@ def read_container(
     progress: Progress | None,
     keep: Callable[[str], bool] | None = None,
     known: Reading | None = None,
+    images: Mapping[str, tuple[Image, ...]] = NOTHING_READ,
 ) -> Reading:
     """Read all files of a container.
 
     Members of at most `MOST_KEPT` bytes that `keep` names are kept whole. A member that comes without bytes is what it was in `known`,
-    where one of its name and hash was read.
+    where one of its name and hash was read. `images` are those that a backend has read in other bytes, signatures verified, by their
+    SHA-256: the same bytes hold the same.
     """
     reading = Reading()
     before = _Known(known) if known is not None else None
     for entry in container.entries(lambda head: identify(head) is not None):
         if entry.data is not None:
-            _sort_in(reading, entry, entry.data)
+            _sort_in(reading, entry, entry.data, images.get(entry.member.sha256, ()))
             if keep is not None and keep(entry.member.name) and len(entry.data) <= MOST_KEPT:
                 reading.texts[entry.member.name] = bytes(entry.data[:])
         elif before is not None:
@@ -127,7 +132,7 @@ def hash_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
+def _sort_in(reading: Reading, entry: Entry, data: Buffer, images: tuple[Image, ...]) -> None:
     member, path = entry.member.name, entry.path
     if member.endswith(SOURCES):
         hints = python_sources.hints(member, path, data)
@@ -136,7 +141,7 @@ def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
             reading.sources[member] = path, entry.owner
         reading.other_paths.append(path)
         return
-    found = _identified(member, path, data, entry.member.sha256, entry.owner)
+    found = _identified(member, path, data, entry.member.sha256, entry.owner, images)
     if isinstance(found, Binary):
         reading.binaries.append(found)
     elif isinstance(found, Unreadable):
@@ -148,14 +153,16 @@ def _sort_in(reading: Reading, entry: Entry, data: Buffer) -> None:
             reading.kinds[member] = found
 
 
-def _identified(member: str, path: str, data: Buffer, sha256: str, owner: str) -> Binary | Unreadable | str | None:
-    """Return the binary, the reason why it is none, what else it is ("object file"), or None."""
+def _identified(
+    member: str, path: str, data: Buffer, sha256: str, owner: str, images: tuple[Image, ...] = ()
+) -> Binary | Unreadable | str | None:
+    """Return the binary, the reason why it is none, what else it is ("object file"), or None; `images` where it was read already."""
     head = bytes(data[:64])
     backend = identify(head)
     if backend is None:
         return kind_of(head, member)
     try:
-        images = tuple(_with_literals(image, backend, data) for image in backend.read(data, verify_signatures=True))
+        images = tuple(_with_literals(image, backend, data) for image in images or backend.read(data, verify_signatures=True))
     except UnreadableBinary as error:
         return Unreadable(member, path, backend.FORMAT, error.field, error.expected, error.offset, owner)
     if not images:

@@ -112,10 +112,10 @@ def carried_out(path: str, job: Job, plan_for: Callable[[Wheel], Opened]) -> Rep
         source = look_at(path)
         opened = plan_for(container)
         plan = opened.planned.plan
+        _claim(path, plan, job)
         changes = changed(opened.wheel.archive, opened.survey, plan, job.writing.verify)
         if job.writing.dry_run:
             return _rehearsed(path, opened, changes)
-        _claim(path, plan, job)
         return _written(path, source, opened, changes, job)
 
 
@@ -194,8 +194,8 @@ def _written(path: str, source: Source, opened: Opened, changes: Mapping[str, Ch
     def write(file: BinaryIO) -> tuple[Packed, ...]:
         return write_archive(file, opened.wheel.archive, items, record, level=writing.level, epoch=writing.epoch)
 
-    sealed, found = seal(target, source, write, partial(_checked, opened, job.max_size), force=writing.force)
-    verified = tuple(dict.fromkeys(clause for change in changes.values() for clause in change.verified))
+    sealed, found = seal(target, source, write, partial(_checked, opened, changes, job.max_size), force=writing.force)
+    verified = tuple(dict.fromkeys(clause for change in changes.values() for clause in change.verified.clauses))
     outcome = Outcome.PRESENT if sealed.present else Outcome.WRITTEN
     return RepairResult(path, outcome, plan, target, sealed.sha256, found, verified, opened.survey.inputs)
 
@@ -215,13 +215,14 @@ def _items(opened: Opened, changes: Mapping[str, Change]) -> list[Item]:
     return items
 
 
-def _checked(opened: Opened, max_size: int, draft: str, packed: tuple[Packed, ...]) -> tuple[Finding, ...]:
+def _checked(opened: Opened, changes: Mapping[str, Change], max_size: int, draft: str, packed: tuple[Packed, ...]) -> tuple[Finding, ...]:
     """Survey the finished archive and compare it with the projection; return what an audit finds in it."""
     planned = opened.planned
+    verified = {one.sha256: change.verified.images for one in packed if (change := changes.get(one.name))}
     moved = set(planned.plan.places().values())  # the first reading knows them by their old names
     untouched = {name: fact for name, fact in known(packed).items() if name not in moved}
     with Wheel(planned.plan.output, FileBuffer(draft), max_size, untouched) as wheel:
-        reading = read_container(wheel, None, is_kept, opened.reading)
+        reading = read_container(wheel, None, is_kept, opened.reading, verified)
         facts = wheel.facts()
         survey = package_survey(facts, reading, planned.projected.target)
     if told := differences(planned.projected, survey):

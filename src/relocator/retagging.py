@@ -13,6 +13,7 @@ from relocator.platform_tags import parse_target, with_arches
 from relocator.policy import identity
 from relocator.reading import Progress, Reading, read_container
 from relocator.repair import Planned, tagging
+from relocator.repair.assembling import stale_signatures
 from relocator.repair.health import unsound
 from relocator.repair.projecting import project
 from relocator.repairing import Job, Opened, Reporter, carried_out, each
@@ -52,6 +53,7 @@ def retag_wheels(
     paths: Sequence[str], asked: Asked, writing: Writing, reporter: Reporter | None = None, *, max_size: int | None = None
 ) -> tuple[RepairResult, ...]:
     """Retag wheels one by one; one that cannot have the tags does not stop the others. Raises UsageError alone."""
+    asked = asked._replace(plat=_apart(asked.plat), pythons=_apart(asked.pythons), abis=_apart(asked.abis))
     _check(asked)
     job = Job(RepairOptions(), Sought(), writing, max_size or MAX_SIZE, {})
 
@@ -59,6 +61,11 @@ def retag_wheels(
         return carried_out(path, job, lambda wheel: _opened(wheel, asked, progress))
 
     return each(paths, work, reporter)
+
+
+def _apart(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags of sets such as "py2.py3"."""
+    return tuple(value for text in values for value in text.split("."))
 
 
 def _check(asked: Asked) -> None:
@@ -101,7 +108,8 @@ def _plan(surveys: Sequence[Survey], reading: Reading, asked: Asked) -> Plan:
     wanted = _named(name, chosen.platforms, asked)
     purelib = tagging.purelib_for(surveys[0], columns(wanted.tags).platforms)
     written = tagging.write_tags(facts, wheel, wanted, purelib=purelib, because=chosen.because or "asked for")
-    actions = (*written.actions, RewriteRecord(f"{facts.dist_info}/RECORD", "WHEEL changes")) if written.actions else ()
+    record = RewriteRecord(f"{facts.dist_info}/RECORD", "WHEEL changes")
+    actions = (*written.actions, *stale_signatures(facts), record) if written.actions else ()
     return Plan(facts.subject, written.output, actions, remarks=chosen.remarks)
 
 

@@ -102,7 +102,7 @@ def _written(planned: Sequence[tuple[Source, FilePlan]], request: Request, level
 def _verified(subject: str, expected: Expected, level: Level, old: bytes, new: bytes) -> tuple[str, ...]:
     """Verify one file; `subject` is to be named in complaints, "" where it is clear which file they are about."""
     try:
-        return verified(expected, old, new, level)
+        return verified(expected, old, new, level).clauses
     except (InternalError, EditRefused) as error:
         if subject:
             raise type(error)(f"{subject}: {error.message}", error.hint) from error

@@ -1,5 +1,6 @@
 """Where a repair takes libraries from: the options, the places to search and what the wheel has, as the loaders want to know it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ _VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "windows": (("PATH", ""),),
 }
 """Environment variables that name folders of libraries, and what stands between those; "" for what this system puts there."""
+
+_DIGITS = re.compile(r"-[0-9a-f]{8,64}(?=\.|$)")
+"""What is put into the names of libraries that are brought in."""
 
 _ABSENT = "does not exist, or cannot be read"
 
@@ -133,8 +137,7 @@ def wanted(options: RepairOptions, search: "Search", reading: Reading, loads: Se
     What the wheel needs is taken as it was found for that, in `loads`. Raises RepairRefused for what cannot be found.
     """
     needed = {r.target: r for load in loads for r in load.resolutions if r.how == How.OUTSIDE and r.target}
-    libraries = tuple(_libraries(reading.binaries, search.target))
-    own = _Own(search.names(*(name for binary in libraries for name in names_of(binary))), search.names(*(one.path for one in libraries)))
+    own = _own(reading, search, loads)
     found: dict[str, Wanted] = {}
     refused: list[Refusal] = []
     for item in options.include:
@@ -156,6 +159,15 @@ class _Own(NamedTuple):
     names: frozenset[str]
     """Whatever they are asked for by."""
     files: frozenset[str]
+
+
+def _own(reading: Reading, search: "Search", loads: Sequence[Load]) -> _Own:
+    """Return the names of the wheel's libraries; those that are needed may have been renamed by an earlier repair."""
+    libraries = tuple(_libraries(reading.binaries, search.target))
+    met = {r.target for load in loads for r in load.resolutions}
+    before = [_DIGITS.sub("", name) for binary in libraries if binary.path in met for name in names_of(binary)]
+    names = (name for binary in libraries for name in names_of(binary))
+    return _Own(search.names(*before, *names), search.names(*before, *(binary.path for binary in libraries)))
 
 
 def _is_in(item: str, own: _Own, search: "Search") -> bool:

@@ -90,7 +90,8 @@ class Waived(NamedTuple):
     """What does not count against a tag, because somebody decided so."""
 
     libraries: frozenset[str] = frozenset()
-    """Libraries that stay outside although no tag promises them; what is asked of them does not count either."""
+    """Libraries that stay outside although no tag promises them; what is asked of them does not count either. Of a library that a tag does
+    promise it counts all the same: the system has to have it."""
     isa: bool = False
     """The x86-64 level that binaries name."""
 
@@ -201,13 +202,13 @@ def _obstacles(
     survey: Survey, promises: Promises, level: Level, found: Sequence[Wants], waived: Waived
 ) -> Iterator[tuple[Wants, str, str, str]]:
     """Yield (image's wants, library, symbol, version) for everything that keeps the images from a level, the cheap tests first."""
-    prefixes = judged_prefixes(promises)
+    prefixes, left = judged_prefixes(promises), waived.libraries - level.libraries
     for want in found:
         for library in want.libraries:
-            if not (library in promises.always or library.startswith(promises.prefixes) or library in level.libraries | waived.libraries):
+            if not (library in promises.always or library.startswith(promises.prefixes) or library in level.libraries | left):
                 yield want, library, "", ""
         for need in want.versions:
-            if need.library in waived.libraries:
+            if need.library in left:
                 continue
             if need.version.partition("_")[0] in prefixes and need.version not in level.symbol_versions:
                 yield want, need.library, "", need.version
@@ -217,8 +218,7 @@ def _obstacles(
             yield want, "", "", f"x86-64-v{want.native.isa_needed.bit_length()}"
     for want in found:
         for library, symbol in refused_symbols(survey, want, level):
-            if library not in waived.libraries:
-                yield want, library, symbol, ""
+            yield want, library, symbol, ""
 
 
 def _linux_blockers(survey: Survey, arch: str, waived: Waived) -> Iterator[Blocker]:

@@ -58,8 +58,20 @@ class Expected(NamedTuple):
     patchset: Patchset
 
 
-def verify(expected: Expected, old: bytes, new: bytes, level: Level = Level.NORMAL) -> tuple[str, ...]:
-    """Return what was verified, each a clause for people; raise InternalError for the first thing that is not as planned.
+class Verified(NamedTuple):
+    """What was found out about a rewritten file."""
+
+    clauses: tuple[str, ...]
+    """What was verified, for people."""
+    images: tuple[Image, ...]
+    """What our reader sees in the new bytes."""
+
+
+NOTHING_VERIFIED = Verified((), ())
+
+
+def verify(expected: Expected, old: bytes, new: bytes, level: Level = Level.NORMAL) -> Verified:
+    """Return what was verified; raise InternalError for the first thing that is not as planned.
 
     Of a file that was unsound before, whose tables contradict one another, nobody can say who is right: then EditRefused is raised.
     """
@@ -73,19 +85,19 @@ def verify(expected: Expected, old: bytes, new: bytes, level: Level = Level.NORM
         raise EditRefused(told, "link it again, then edit that") from error
 
 
-def _verify(expected: Expected, old: bytes, new: bytes, level: Level) -> tuple[str, ...]:
+def _verify(expected: Expected, old: bytes, new: bytes, level: Level) -> Verified:
     _check_untouched(old, new, expected.patchset)
     images = _read(expected.format, new)
     _check_images(expected, images)
     _check_layout(expected.format, old, new)
     done = ["bytes outside the patches are unchanged", "our reader sees what was planned", "the layout is sound"]
     if level == Level.NONE:
-        return (*done, "no second reader was asked")
+        return Verified((*done, "no second reader was asked"), images)
     done.append(_second_opinion(expected, images, old, new))
     if level == Level.FULL:
         _check_symbols(expected.after, images)
         done += ["symbols are unchanged", _deep_opinion(expected, images, old, new)]
-    return tuple(done)
+    return Verified(tuple(done), images)
 
 
 # ---- bytes

@@ -46,6 +46,18 @@ def string(data: bytes, place: int) -> tuple[str, int]:
     return data[place:end].decode(), end + 1
 
 
+def chained_imports(table: bytes, count: int, form: int) -> Iterator[tuple[int, bool, int, int]]:
+    """Ordinal, whether it may be absent, place of the name, addend: DYLD_CHAINED_IMPORT, _ADDEND and _ADDEND64."""
+    for index in range(count):
+        if form == 3:
+            word, addend = struct.unpack_from("<Qq", table, 16 * index)
+            ordinal, weak, name, special = word & 0xFFFF, word >> 16 & 1, word >> 32, 0xFFF0
+        else:
+            word, addend = struct.unpack_from("<Ii", table, 8 * index) if form == 2 else (*struct.unpack_from("<I", table, 4 * index), 0)
+            ordinal, weak, name, special = word & 0xFF, word >> 8 & 1, word >> 9, 0xF0
+        yield ordinal if ordinal < special else ordinal - (special + 16), bool(weak), name, addend
+
+
 @dataclass
 class Segment:
     name: str
@@ -330,13 +342,10 @@ class Machine:
 
     def _chains(self, image: Loaded, raw: bytes) -> None:
         _, starts, imports, names, count, form, _ = struct.unpack_from("<7I", raw)
-        assert form == 1, "DYLD_CHAINED_IMPORT"
         targets = []
-        for index in range(count):
-            (word,) = struct.unpack_from("<I", raw, imports + 4 * index)
-            ordinal = word & 0xFF if word & 0xFF < 0xF0 else (word & 0xFF) - 256
-            symbol = string(raw, names + (word >> 9))[0]
-            targets.append(self._by_ordinal(image, ordinal, symbol, weak=bool(word >> 8 & 1)))
+        for ordinal, weak, name, addend in chained_imports(raw[imports:], count, form):
+            address = self._by_ordinal(image, ordinal, string(raw, names + name)[0], weak=weak)
+            targets.append(address + addend if address else 0)
         (segments,) = struct.unpack_from("<I", raw, starts)
         if segments != len(image.segments):
             raise LoadError(f"{image.path}: chained fixups: seg_count does not match number of segments")

@@ -3,7 +3,6 @@
 CPython for Windows lies in the folder that RELOCATOR_WINDOWS_PYTHON names; scripts/windows_python.py makes one.
 """
 
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from conftest import FIXTURES
 from relocator import api
 from relocator.repairs import Outcome, RepairOptions
 from unvendored import unvendor
-from wine import Wine, dos, laid_out, started
+from wine import Wine, cpython, laid_out, started, used
 
 PE = FIXTURES / "bin" / "pe" / "x64"
 USES = {"psycopg2_binary": "import psycopg2; print('used', psycopg2.__libpq_version__)"}
@@ -37,16 +36,7 @@ def wine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def windows_python() -> Path:
-    folder = os.environ.get("RELOCATOR_WINDOWS_PYTHON", "")
-    if not folder:
-        pytest.skip("no CPython for Windows: scripts/windows_python.py DIR makes a folder, RELOCATOR_WINDOWS_PYTHON names it")
-    return Path(folder)
-
-
-def used(wine: Wine, python: Path, folder: Path, code: str) -> str:
-    script = f"import sys; sys.path.insert(0, r'{dos(folder)}'); {code}"
-    output = wine.run(str(python / "python.exe"), "-c", script, WINEDLLOVERRIDES="wbemprox,winedbg.exe,mscoree,mshtml=d")
-    return next((line for line in output.splitlines() if line.startswith("used")), "")
+    return cpython()
 
 
 def repaired(path: Path, libraries: Path, out: Path, **options: object) -> Path:

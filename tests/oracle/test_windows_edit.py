@@ -4,7 +4,6 @@ CPython for Windows lies in the folder that RELOCATOR_WINDOWS_PYTHON names; scri
 """
 
 import hashlib
-import os
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from relocator.backends.windows import check_layout, prepare, read, verify
 from relocator.model import Image
 from relocator.native import PeFacts
 from relocator.plans import AddNeeded, Edit, RemoveNeeded, ReplaceNeeded, Resign, SetIdentity, apply_patches
-from wine import A, Answer, Wine, dos, laid_out, laid_out_for_probe, started
+from wine import A, Answer, Wine, cpython, laid_out, laid_out_for_probe, started, used
 
 PE = FIXTURES / "bin" / "pe"
 READOBJ = ("llvm-readobj-22", "llvm-readobj-21", "llvm-readobj-20", "llvm-readobj-19", "llvm-readobj")
@@ -325,11 +324,7 @@ def _renamed_and_back(data: bytes, inside: set[str], place: str) -> None:
 
 @pytest.fixture(scope="module")
 def windows_python() -> Path:
-    folder = os.environ.get("RELOCATOR_WINDOWS_PYTHON", "")
-    if not folder:
-        pytest.skip("no CPython for Windows: scripts/windows_python.py DIR makes a folder, RELOCATOR_WINDOWS_PYTHON names it")
-    assert (Path(folder) / "python.exe").is_file(), f"{folder} has no python.exe"
-    return Path(folder)
+    return cpython()
 
 
 USES = {
@@ -355,12 +350,6 @@ def unpacked(wheel: Path, folder: Path, rename: bool) -> list[Path]:
             if path.name.casefold() in inside:
                 moved.append(path.rename(path.with_name(hashed(path.name))))
     return moved
-
-
-def used(wine: Wine, python: Path, folder: Path, code: str) -> str:
-    script = f"import sys; sys.path.insert(0, r'{dos(folder)}'); {code}"
-    output = wine.run(str(python / "python.exe"), "-c", script, WINEDLLOVERRIDES="wbemprox,winedbg.exe,mscoree,mshtml=d")
-    return next((line for line in output.splitlines() if line.startswith("used")), "")
 
 
 @pytest.mark.parametrize("name", USES)

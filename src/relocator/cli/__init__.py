@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -97,6 +96,8 @@ class Commands(click.Group):
             return super().resolve_command(ctx, args)
         if os.path.exists(name):  # noqa: PTH110  (what Path refuses, such as a null character, is no path here)
             raise click.UsageError(f"{name!r} is a path, not a command; did you mean `relocate audit {name}`?", ctx)
+        from difflib import get_close_matches  # noqa: PLC0415  (start-up time)
+
         near = get_close_matches(name, COMMANDS, 1)
         raise click.UsageError(f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from relocator.archives import encoding_fault, name_fault
 from relocator.containers.wheel import installed_path
-from relocator.model import Binary, Format, How, Survey
+from relocator.model import Binary, ContainerFacts, How, Resolution, Survey
 from relocator.native import ElfFacts
 from relocator.paint import counted, short_path
 from relocator.places import loads_that_count
@@ -46,6 +46,7 @@ class Meant(NamedTuple):
     name: str
     """As the need is written now."""
     target: str
+    """"" for what the system is to have."""
 
 
 class Draft(NamedTuple):
@@ -108,23 +109,40 @@ def drafted(request: Request, chosen: Chosen, wired: Wired, mended: Mended, remo
 
 
 def _meant(request: Request, places: Mapping[str, str]) -> Iterator[Meant]:
-    """Yield what the finished wheel is to bring together: its own files that are led somewhere, and what is brought in."""
+    """Yield what the finished wheel is to bring together: its own files that are led somewhere, and what is brought in; and what stays
+    with the system.
+    """
     for link in request.links:
-        if link.target and not link.reachable and link.how in (How.BUNDLED, How.OUTSIDE):
+        led = link.target and not link.reachable and link.how in (How.BUNDLED, How.OUTSIDE)
+        if led or link.how == How.PROMISED:
             importer, target = (installed_path(places[path]) if path in places else path for path in (link.importer, link.target))
             yield Meant(importer, link.arch, link.needed.name, target)
 
 
 def astray(draft: Draft, projected: Survey) -> Iterator[str]:
     """Yield a remark for each need that finds another file in the finished wheel than it is meant to, or none."""
-    found: dict[tuple[str, str], set[str | None]] = {}
-    for path, load in loads_that_count(projected):
-        found.setdefault((path, load.arch), set()).update(r.target for r in load.resolutions if r.importer == path)
+    found = _answers(projected)
     for meant in draft.meant:
-        key = meant.importer, meant.arch
-        if key in found and meant.target not in found[key]:
-            who, target = (short_path(path, projected.container) for path in (meant.importer, meant.target))
-            yield f"{who} ({meant.arch}) is meant to find {meant.name} as {target}, and will not: give one of two files of one name another"
+        given = found.get((meant.importer, meant.arch), ())
+        who = f"{short_path(meant.importer, projected.container)} ({meant.arch})"
+        if meant.target and given and all(r.target != meant.target for r in given):
+            target = short_path(meant.target, projected.container)
+            yield f"{who} is meant to find {meant.name} as {target}, and will not: give one of two files of one name another"
+        for r in given if not meant.target else ():
+            if r.needed.name == meant.name and r.how == How.BUNDLED and r.target:
+                target = short_path(r.target, projected.container)
+                yield f"{who} had {meant.name} from the system, and will find {target}: leave one of the two out of the wheel"
+
+
+def _answers(survey: Survey) -> Mapping[tuple[str, str], Sequence[Resolution]]:
+    """Return what became of the needs of each file, by architecture too, in the loads that count."""
+    counting = {(path, id(load)) for path, load in loads_that_count(survey)}
+    found: dict[tuple[str, str], list[Resolution]] = {}
+    for load in survey.loads:
+        for r in load.resolutions:
+            if (r.importer, id(load)) in counting:
+                found.setdefault((r.importer, load.arch), []).append(r)
+    return found
 
 
 def _left(request: Request, left: Iterable[Left], places: Mapping[str, str]) -> Iterator[Left]:
@@ -147,7 +165,7 @@ def _merged(edited: Iterable[Edited]) -> Mapping[str, tuple[tuple[Edit, ...], st
 def _strips(request: Request, own: Iterable[Binary], places: Mapping[str, str]) -> Iterator[Action]:
     """Yield what is stripped: the ELF files that are brought in, and those of the wheel that have anything to lose."""
     for binary in own if request.options.strip else ():
-        if binary.format == Format.ELF and maps(request.survey.target, binary) and _has_debug(binary):
+        if maps(request.survey.target, binary) and _has_waste(binary):
             yield Strip(places.get(binary.path, binary.member), request.options.strip, "--strip")
     for one in request.taken:
         member = places.get(one.binary.path, "")
@@ -155,8 +173,9 @@ def _strips(request: Request, own: Iterable[Binary], places: Mapping[str, str]) 
             yield Strip(member, request.options.strip, "--strip")
 
 
-def _has_debug(binary: Binary) -> bool:
-    return any(isinstance(image.native, ElfFacts) and image.native.debug_size for image in binary.images)
+def _has_waste(binary: Binary) -> bool:
+    natives = (image.native for image in binary.images)
+    return any(isinstance(native, ElfFacts) and native.debug_size + native.symbols_size > 0 for native in natives)
 
 
 def _copies(request: Request, places: Mapping[str, str], edits: Mapping[str, tuple[tuple[Edit, ...], str]]) -> Iterator[Action]:
@@ -197,13 +216,21 @@ def _outside(request: Request) -> Iterator[str]:
 def _clashes(survey: Survey, plan: Plan) -> Iterator[Refusal]:
     """Yield a reason for each new member whose name installers refuse, or another one has, case not told apart, as on macOS and Windows."""
     places = plan.places()
-    known = {member.name.casefold(): "a member of the wheel" for member in survey.container.members if member.name not in places}
+    staying = [member.name for member in survey.container.members if member.name not in places]
+    known = {name.casefold(): "a member of the wheel" for name in staying}
     for name, source in _new_names(plan):
         if fault := name_fault(name) or encoding_fault(name):
             yield Refusal(f"{source} would be {name}, which is no name for a member: {fault}", "give it another name, or leave it out")
         other = known.setdefault(name.casefold(), source)
         if other != source:
             yield Refusal(f"{source} would be {name}, and so is {other}", "let it be renamed, or leave one of them out")
+        if file := next((other for other in staying if _is_above(other, name) or _is_above(name, other)), ""):
+            yield Refusal(f"{source} would be {name}, and {file} is a member of the wheel", "use another folder: `--lib-sdir NAME`")
+
+
+def _is_above(file: str, other: str) -> bool:
+    """Tell whether one member lies where another one needs a folder."""
+    return other.casefold().startswith(f"{file}/".casefold())
 
 
 def _new_names(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -228,13 +255,17 @@ def finished(survey: Survey, draft: Plan, more: Iterable[Action], output: str, r
     left = tuple(sorted(draft.left))
     if not actions:
         return Plan(draft.subject, draft.output, (), left, told)
-    info = survey.container.dist_info
-    record = f"{info}/RECORD"
-    stale = [member.name for member in survey.container.members if member.name in {f"{info}/{name}" for name in _SIGNATURES}]
-    actions += (RemoveFile(name, "signs a RECORD that is written anew") for name in stale)
+    record = f"{survey.container.dist_info}/RECORD"
+    actions += stale_signatures(survey.container)
     if not any(isinstance(action, RewriteRecord) for action in actions):
         actions.append(RewriteRecord(record, "lists what the wheel holds now"))
     return Plan(draft.subject, output, _sorted(actions), left, told)
+
+
+def stale_signatures(facts: ContainerFacts) -> Iterator[RemoveFile]:
+    """Yield the signatures of RECORD, which go when it is written anew."""
+    names = {f"{facts.dist_info}/{name}" for name in _SIGNATURES}
+    yield from (RemoveFile(member.name, "signs a RECORD that is written anew") for member in facts.members if member.name in names)
 
 
 def _sorted(actions: Iterable[Action]) -> tuple[Action, ...]:

@@ -61,7 +61,7 @@ def choose(survey: Survey, alone: Survey, options: RepairOptions) -> Chosen:
     single = {binary.path for binary in survey.binaries if not binary.owner and len(binary.images) == 1}
     closures = Closures(survey.loads, answers, single)
     wanted = _wanted(survey, closures)
-    choices = _choices(survey, closures, [*_own(survey, options), *wanted])
+    choices = _choices(closures, [*_own(survey, options), *wanted])
     within = _Within(survey, alone, answers)
     links = [_link(choice, within) for choice in choices]
     return Chosen(
@@ -90,14 +90,14 @@ def _wanted(survey: Survey, closures: Closures) -> dict[File, str]:
     return {closures.file(roots.get(path, -1), path): via for path, via in survey.wanted}
 
 
-def _choices(survey: Survey, closures: Closures, starts: Iterable[File]) -> list[_Choice]:
+def _choices(closures: Closures, starts: Iterable[File]) -> list[_Choice]:
     """Return what is to meet each need of the files to start from, and of all that this leads to."""
     todo = list(dict.fromkeys(starts))
     known = set(todo)
     found: list[_Choice] = []
     for importer in todo:  # grows while it is walked
         for need, position, given in closures.needs(importer):
-            resolution = _judged(given[position], survey)
+            resolution = given[position]
             inside = resolution.how in (How.BUNDLED, How.OUTSIDE) and resolution.target
             target = closures.file(position, resolution.target or "") if inside else None
             found.append(_Choice(importer, need, resolution, target, rivals(given)))
@@ -105,12 +105,6 @@ def _choices(survey: Survey, closures: Closures, starts: Iterable[File]) -> list
                 known.add(target)
                 todo.append(target)
     return found
-
-
-def _judged(resolution: Resolution, survey: Survey) -> Resolution:
-    """Say of a file of the wheel that it is one: to a root from outside it looks like another distribution's."""
-    target = survey.binary_at(resolution.target or "") if resolution.how == How.PROVIDED else None
-    return resolution._replace(how=How.BUNDLED) if target is not None and target.owner else resolution
 
 
 # ---- what is brought in
@@ -169,7 +163,7 @@ class _Within:
         importer, (arch, _) = choice.importer.path, choice.need
         found = self._alone.get(importer, {}).get(choice.need, {})
         alone = None if self._survey.target.os == "windows" else found.get(self._positions.get((importer, arch), -1))
-        roots = [] if choice.importer.number else [self._survey.loads[position].root for position in self._agreeing(choice)]
+        roots = [self._survey.loads[position].root for position in self._agreeing(choice)]
         return [found.get(self._positions.get((root, arch), -1), alone) for root in roots] or [alone]
 
     def _agreeing(self, choice: _Choice) -> Iterator[int]:

@@ -57,7 +57,9 @@ def mend(survey: Survey, options: RepairOptions, taken: Iterable[Binary] = ()) -
     whole = _whole(survey, tuple(taken))
     edits, kept = _binaries(whole, options)
     remarks = (*kept, *_remarks(survey))
-    return Mended((*_modes(survey, options), *_anew(survey, options)), edits, remarks, (*unsound(survey), *unread(survey)))
+    return Mended(
+        (*_modes(survey, options), *_anew(survey, options)), edits, remarks, (*unsound(survey), *unread(survey), *_laid_over(survey))
+    )
 
 
 def _found(survey: Survey, rules: Sequence[Rule], options: RepairOptions) -> tuple[Finding, ...]:
@@ -155,6 +157,17 @@ def unread(survey: Survey) -> Iterator[Refusal]:
     for file in survey.unreadable:
         if file.owner and file.format == FORMAT_OF.get(survey.target.os) and is_named_as_extension(file):
             yield unreadable(file)
+
+
+def _laid_over(survey: Survey) -> Iterator[Refusal]:
+    """Yield the binaries of which installers leave one: `.data/purelib`, `.data/platlib` and what lies beside them become one folder."""
+    members: dict[str, list[str]] = {}
+    for binary in survey.binaries:
+        if binary.owner:
+            members.setdefault(binary.path, []).append(binary.member)
+    for names in members.values():
+        if len(names) > 1:
+            yield Refusal(f"{' and '.join(sorted(names))} are installed as one file", "leave all but one out of the wheel")
 
 
 def unreadable(file: Unreadable) -> Refusal:

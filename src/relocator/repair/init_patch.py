@@ -21,6 +21,9 @@ _RAW_LINES = re.compile(_LINES.pattern.encode())
 """What Python counts as lines: unlike str.splitlines, no form feeds and no separators of Unicode."""
 
 _MARK = re.compile(r"([ \t\f]*)#[ \t]*(?:relocate|delvewheel):[ \t]*patch[ \t]*(?:\r\n|\r|\n)?")
+_MARKED = re.compile(rb"#[ \t]*(?:relocate|delvewheel):[ \t]*patch")
+"""The same in bytes, more or less: what has none is not looked at, whatever its encoding."""
+
 _TEXT = re.compile(r"[rRuU]{0,2}['\"]")
 """How a string starts that can be a docstring: neither bytes nor an f-string."""
 
@@ -69,7 +72,7 @@ def patched(data: bytes, reach: Reach) -> bytes:
 
 def patched_at_marks(data: bytes, reach: Reach) -> bytes:
     """Return a source with the patch in the place of each line "# relocate: patch"; as it is when it has none. Raises PatchRefused."""
-    if b"patch" not in data:
+    if not _MARKED.search(data):
         return data
     source = _source(data)
     comments = _comment_rows(source.lines)
@@ -275,8 +278,7 @@ def _check(before: bytes, after: bytes, name: str, *, at_top: bool) -> None:
         raise PatchRefused("with the patch it would not be valid Python")
     if at_top and not _is_behind_head(new, old, name):
         raise PatchRefused("its docstring or an import from __future__ would not stay what it is")
-    _take_out(new, name)
-    if list(_shape(new)) != list(_shape(old)):
+    if not _is_same(old, new, name):
         raise PatchRefused("the place for the patch is not between two statements")
 
 
@@ -298,15 +300,7 @@ def _is_behind_head(new: ast.Module, old: ast.Module, name: str) -> bool:
     return ast.get_docstring(new, clean=False) == docstring and all(head) and not any(from_future[place:])
 
 
-def _take_out(tree: ast.Module, name: str) -> None:
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            body = getattr(node, field, None)
-            if isinstance(body, list):
-                body[:] = [statement for statement in body if not _is_ours(statement, name)]
-
-
-def _is_ours(node: ast.stmt, name: str) -> bool:
+def _is_ours(node: object, name: str) -> bool:
     match node:
         case ast.FunctionDef(name=known):
             return known == name
@@ -315,12 +309,20 @@ def _is_ours(node: ast.stmt, name: str) -> bool:
     return False
 
 
-def _shape(tree: ast.AST) -> Iterator[object]:
-    """Yield what makes a tree, breadth first, without places: a comparison that no depth of nesting stops."""
-    for node in ast.walk(tree):
-        yield type(node)
-        for field, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                yield field, [ast.AST if isinstance(part, ast.AST) else part for part in value]
-            else:
-                yield field, ast.AST if isinstance(value, ast.AST) else (type(value), value)
+def _is_same(old: ast.Module, new: ast.Module, name: str) -> bool:
+    """Compare two trees, the patch left out of the second, and places of both; no depth of nesting stops that."""
+    todo: list[tuple[object, object]] = [(old, new)]
+    while todo:
+        one, other = todo.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, ast.AST):
+            todo += ((getattr(one, field, None), getattr(other, field, None)) for field in one._fields)
+        elif isinstance(one, list) and isinstance(other, list):
+            rest = [node for node in other if not _is_ours(node, name)]
+            if len(one) != len(rest):
+                return False
+            todo += zip(one, rest, strict=True)
+        elif one != other:
+            return False
+    return True

@@ -15,10 +15,14 @@ from relocator.errors import UsageError
 from relocator.metadata import normalised
 from relocator.model import ContainerFacts, Format, Image, Member, Survey
 from relocator.paint import counted
+from relocator.platform_tags import parse
 from relocator.policy import lasting
 from relocator.reading import Reading
+from relocator.repair.assembling import stale_signatures
+from relocator.repair.blockers import told_of
 from relocator.repair.health import unsound
 from relocator.repair.refusals import check_kind
+from relocator.repair.tagging import purelib_for
 from relocator.repairs import (
     Action,
     CopyIn,
@@ -31,8 +35,9 @@ from relocator.repairs import (
     Retag,
     RewriteRecord,
     RewriteText,
+    SetMode,
 )
-from relocator.tags import macos_tags, macos_version, needed_macos
+from relocator.tags import broken_promises, macos_tags, macos_version, needed_macos
 from relocator.wheel_file import columns, file_name, rewritten
 
 _JOINED = ("static archive", "Mach-O object or archive")
@@ -86,6 +91,8 @@ class Draft:
     dropped: list[str] = field(default_factory=list)
     """The first wheel's members that are left out."""
     actions: list[Action] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=dict)
+    """Permission bits, where they are not those of the first wheel."""
     remarks: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -97,9 +104,9 @@ def check_kinds(first: Side, second: Side) -> tuple[Refusal, ...]:
     """Return why two wheels do not belong together: they must be sound, for macOS, of one build, and for different architectures."""
     found: list[Refusal] = []
     for side in (first, second):
-        if side.survey.target.os != "macos":
-            tag = side.survey.target.tag or "no system"
-            found.append(Refusal(f"{side.path} is for {tag}", "name two wheels for macOS: elsewhere a file holds one architecture"))
+        if others := [tag for tag in columns(side.name.tags).platforms if parse(tag).os != "macos"]:
+            hint = "name two wheels for macOS: elsewhere a file holds one architecture"
+            found.append(Refusal(f"{side.path} is for {' and '.join(others)}", hint))
             continue
         refusals = (*check_kind((side.survey,), RepairOptions(allow_pure=True)), *unsound(side.survey))
         found += (refusal._replace(message=f"{side.path}: {refusal.message}") for refusal in dict.fromkeys(refusals))
@@ -122,6 +129,7 @@ def _mismatches(first: Side, second: Side) -> Iterator[Refusal]:
         ("ABI tag", ".".join(sorted(here.abis)), ".".join(sorted(there.abis))),
         ("variant", one.variant or "none", other.variant or "none"),
         (".dist-info folder", first.facts.dist_info, second.facts.dist_info),
+        ("Root-Is-Purelib", str(first.facts.purelib).lower(), str(second.facts.purelib).lower()),
     )
     for what, mine, its in pairs:
         if mine != its:
@@ -135,11 +143,15 @@ def draft(first: Side, second: Side, choice: Choice) -> Draft:
     """Return what becomes of every member but WHEEL and RECORD, which are made. Raises UsageError when a choice contradicts itself."""
     found, used = Draft(), Counter[str]()
     info = first.facts.dist_info
-    signatures = [f"{info}/RECORD.jws", f"{info}/RECORD.p7s"]
+    signatures = {action.member: action for side in (second, first) for action in stale_signatures(side.facts)}
     found.dropped += (name for name in signatures if name in first.members)
+    found.actions += signatures.values()
     for name in dict.fromkeys((*first.members, *second.members)):
         if name not in (f"{info}/WHEEL", f"{info}/RECORD", *signatures):
-            _decide(found, name, (first, second), _preferred(name, choice, used))
+            preferred = _preferred(name, choice, used)
+            _decide(found, name, (first, second), preferred)
+            _settle_mode(found, name, (first, second), preferred)
+    found.refusals += _clashes(found, first, second)
     unused = (glob for glob in (*choice.as_first, *choice.as_second) if not used[glob])
     found.remarks += (f"{glob} fits no file" for glob in unused)
     return found
@@ -205,6 +217,32 @@ def _take(found: Draft, name: str, sides: tuple[Side, Side], index: int) -> None
     found.actions.append(CopyIn(name, origin, (), "asked for with --as-second" if mine else "the second wheel alone has it"))
 
 
+def _settle_mode(found: Draft, name: str, sides: tuple[Side, Side], preferred: int | None) -> None:
+    """Let a file be executable as the wheel has it that is right about it; when nobody said which is, as soon as one of them has it so."""
+    mine, its = (mode_of(side.members.get(name)) for side in sides)
+    if mine is None or its is None or bool(mine & 0o111) == bool(its & 0o111):
+        return
+    runs = 0 if mine & 0o111 else 1
+    if preferred is None:
+        found.remarks.append(f"{name} may be run, as in {sides[runs].path}")
+    if (runs if preferred is None else preferred) == 1:
+        found.modes[name] = its
+        found.actions.append(SetMode(name, its, "as the second wheel has it"))
+
+
+def _clashes(found: Draft, first: Side, second: Side) -> Iterator[Refusal]:
+    """Yield what cannot be unpacked into one folder: names that differ in their case alone, and a file in the place of a folder."""
+    names = [*(name for name in first.members if name not in found.dropped), *(name for name in found.taken if name not in first.members)]
+    files: dict[str, str] = {}
+    for name in names:
+        files.setdefault(name.casefold(), name)
+    for name in names:
+        above = ["/".join(name.split("/")[:count]) for count in range(1, name.count("/") + 1)]
+        for other in filter(None, (files.get(part.casefold()) for part in (*above, name))):
+            if other != name:
+                yield Refusal(f"{name} and {other} cannot lie in one folder", "--as-first GLOB or --as-second GLOB leaves one of them out")
+
+
 def mode_of(member: Member | None) -> int | None:
     """Return a member's permission bits; None when none were stored."""
     return (stat.S_IMODE(member.mode) or None) if member else None
@@ -219,7 +257,7 @@ def planned(first: Side, second: Side, found: Draft) -> Plan:
     old = columns(first.name.tags)
     name = first.name._replace(tags=old._replace(platforms=platforms).expanded())
     wheel, record = (f"{first.facts.dist_info}/{leaf}" for leaf in ("WHEEL", "RECORD"))
-    text = rewritten(first.reading.texts[wheel], columns(name.tags).expanded())
+    text = rewritten(first.reading.texts[wheel], columns(name.tags).expanded(), purelib=purelib_for(first.survey, platforms))
     before = tuple(dict.fromkeys((*old.platforms, *columns(second.name.tags).platforms)))
     made = (
         Retag(before, platforms, "each architecture keeps what its wheel promised"),
@@ -241,9 +279,8 @@ def _platforms(first: Side, second: Side) -> tuple[tuple[str, ...], list[str]]:
     versions: dict[str, tuple[int, int]] = {}
     remarks: list[str] = []
     for side in (first, second):
+        remarks += (f"{side.path}: {told}, which its tag did not say" for told in told_of(broken_promises(side.survey)))
         for arch, floor in side.survey.target.floors:
             promised, needed = macos_version(floor), needed_macos(side.survey, arch)
-            if needed and needed > promised:
-                remarks.append(f"{side.path} has files for {arch} that need macOS {needed[0]}.{needed[1]}, which its tag did not say")
             versions[arch] = max(promised, needed or promised, versions.get(arch, promised))
     return tuple(sorted(macos_tags(versions))), remarks

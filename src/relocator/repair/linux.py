@@ -9,6 +9,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from relocator.libc import libc_of
 from relocator.loading import directory
 from relocator.model import PREFIX, Binary, Format, How, Image, Resolution, Role, Survey
 from relocator.native import ElfFacts
@@ -20,7 +21,7 @@ from relocator.repair.wiring import Edited, Link, Placed, Request, Taken, Wired
 from relocator.repairs import Action, Refusal
 from relocator.rules import overridable_search_path, redundant_search_path
 from relocator.search_order import ELSEWHERE, INTERPRETER
-from relocator.search_paths import Leads, elements, in_use
+from relocator.search_paths import Element, Leads, elements, in_use
 
 _RUNPATH_FROM = 24
 """The first Android API level whose loader reads DT_RUNPATH."""
@@ -76,7 +77,7 @@ def wire(request: Request) -> Wired:
         tuple(placed),
         tuple(edited),
         tuple(_shims(request, moved)),
-        tuple(_remarks(request)),
+        tuple(_remarks(work)),
         (*_collisions(request, placed), *_unplaceable(request, root, moved), *_too_old(request)),
     )
 
@@ -109,7 +110,7 @@ def _shims(request: Request, moved: Mapping[str, str]) -> Iterator[Action]:
     for path, member in moved.items():
         binary = request.survey.binary_at(path)
         assert binary is not None
-        yield shim(binary, member)
+        yield from shim(binary, member, request.survey.container)
 
 
 # ---- edits
@@ -192,15 +193,19 @@ def _search_paths(binary: Binary, image: Image, links: tuple[Link, ...], work: _
 def _kept(binary: Binary, image: Image, here: str, work: _Work) -> list[str]:
     """Return the search paths that stay inside the installation: relative to the file, and not known to find nothing."""
     unused = work.mended.unused.get((binary.path, image.arch), frozenset())
-    inside = [e for e in in_use(work.request.survey, binary, image) if _stays_inside(e.path.text, e.target) and e.path.text not in unused]
+    musl = libc_of(image, work.request.survey.target) == "musl"
+    used = (element for element in in_use(work.request.survey, binary, image) if element.path.text not in unused)
+    inside = [element for element in used if _stays_inside(element, musl)]
     if directory(binary.path) != here:
         return [_origin(here, element.target) for element in inside]
     texts = [element.path.text for element in inside]
     return list(dict.fromkeys(texts)) if work.request.options.fix_notes else texts
 
 
-def _stays_inside(text: str, target: str) -> bool:
-    return text.startswith(("$ORIGIN", "${ORIGIN}")) and target.startswith(PREFIX + "/")
+def _stays_inside(element: Element, musl: bool) -> bool:
+    """Tell whether an element leads into the installation; for musl another $ than that of $ORIGIN has the whole list ignored."""
+    dropped = musl and "$" in element.target
+    return element.path.text.startswith(("$ORIGIN", "${ORIGIN}")) and element.target.startswith(PREFIX + "/") and not dropped
 
 
 def _hidden(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work) -> list[str]:
@@ -224,7 +229,7 @@ def _folders(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work)
         elif helped := work.mended.helped.get((binary.path, link.arch, link.needed.name)):
             yield work.folder(helped)
     if binary.role == Role.IMPORTED and binary.owner:
-        wanted = (item.binary for item in work.request.taken if item.wanted)
+        wanted = (item.binary for item in work.request.taken if item.wanted and not item.renamed)
         yield from (work.folder(library.path) for library in wanted if library.image(image.arch))
 
 
@@ -322,7 +327,8 @@ def _unplaceable(request: Request, root: str, moved: Mapping[str, str]) -> Itera
 
 def _too_old(request: Request) -> Iterator[Refusal]:
     target = request.survey.target
-    for arch, level in target.floors if target.os == "android" and request.taken else ():
+    led = any(link.target and not link.reachable for link in request.links)
+    for arch, level in target.floors if target.os == "android" and led else ():
         if level and level[0] < _RUNPATH_FROM:
             yield Refusal(
                 f"the wheel is for Android's API level {level[0]} on {arch}, whose loader reads no search path",
@@ -330,12 +336,25 @@ def _too_old(request: Request) -> Iterator[Refusal]:
             )
 
 
-def _remarks(request: Request) -> Iterator[str]:
-    wanted = sorted(posixpath.basename(item.binary.path) for item in request.taken if item.wanted)
+def _remarks(work: _Work) -> Iterator[str]:
+    wanted = sorted(work.places[item.binary.path].leaf for item in work.request.taken if item.wanted and not item.renamed)
     if wanted:
         yield (
             f"{', '.join(wanted)}: modules of the wheel find it with dlopen; Python code that opens it by ctypes has to name its path, "
             "since the search path of its caller counts there"
         )
-    for element in elements(request.survey, Leads.ESCAPING):
+    for element in elements(work.request.survey, Leads.ESCAPING):
         yield f"{element.binary.member} keeps {element.path.text}, which leads out of the package"
+    yield from _without_filtee(work)
+
+
+def _without_filtee(work: _Work) -> Iterator[str]:
+    """Name the libraries that glibc maps beside a file if it finds them, and that are no needs (elf/dl-deps.c)."""
+    survey = work.request.survey
+    files = [*(binary for binary in survey.binaries if binary.owner), *(item.binary for item in work.request.taken)]
+    names = {work.places[one.path].leaf if one.path in work.places else posixpath.basename(one.path) for one in files}
+    for binary in files:
+        native = binary.images[0].native
+        for name in native.filtees if isinstance(native, ElfFacts) and survey.target.libc == "glibc" else ():
+            if posixpath.basename(name) not in names:
+                yield f"{binary.member} is a filter of {name} (DT_FILTER, DT_AUXILIARY), which stays outside: `--include` brings it in"

@@ -51,7 +51,7 @@ def wire(request: Request) -> Wired:
     return Wired(
         tuple(placed),
         tuple(found for file in plan.files for found in _edited(file)),
-        tuple(scripts.shim(binary, moved[binary.path]) for binary in own if binary.path in moved),
+        tuple(action for one in own if one.path in moved for action in scripts.shim(one, moved[one.path], request.survey.container)),
         tuple(dict.fromkeys(remarks)),
         tuple(dict.fromkeys(refusals)),
     )

@@ -53,7 +53,7 @@ def kept_paths(spot: Spot, *, open_needs: bool, fix_notes: bool) -> Kept:
     reasons: dict[str, None] = {}
     texts = [path.text for path in spot.image.search_paths]
     for text in texts:
-        fault = "" if open_needs and _below(normalise(text), _MANAGED) else _fault(text, spot, fix_notes)
+        fault = "" if open_needs and is_managed(text) else _fault(text, spot, fix_notes)
         new = "" if fault else _moved(text, spot)
         if fault or new in paths:
             reasons[f"{fault or 'duplicate-rpath'}: LC_RPATH {text}"] = None
@@ -84,6 +84,11 @@ def _moved(text: str, spot: Spot) -> str:
     return relative(spot.here, target) if target and spot.before != spot.here else text
 
 
+def is_managed(path: str) -> bool:
+    """Tell whether an LC_RPATH leads to where package managers put libraries."""
+    return _below(normalise(path), _MANAGED)
+
+
 def _below(folder: str, folders: Sequence[str]) -> bool:
     return any(folder == one or folder.startswith(one + "/") for one in folders)
 
@@ -101,6 +106,8 @@ def finds(name: str, spot: Spot, paths: Sequence[str], target: str) -> bool:
         return _expanded(name, spot.image, spot.here) == target
     tail = name.removeprefix("@rpath/")
     for path in paths:
+        if is_managed(path):
+            return False  # another file of that name may lie there
         folder = _expanded(path, spot.image, spot.here)
         found = normalise(f"{folder}/{tail}") if folder else ""
         if found == target or found in spot.where.files:

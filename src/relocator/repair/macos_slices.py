@@ -12,7 +12,7 @@ from relocator.plans import Edit, ReplaceNeeded, Resign, SetIdentity, SetSearchP
 from relocator.projection import edited
 from relocator.repair.macos_layout import Layout
 from relocator.repair.macos_names import Spelled, Ways, identities, spellings
-from relocator.repair.macos_paths import Kept, Spot, Where, finds, kept_paths, relative
+from relocator.repair.macos_paths import Kept, Spot, Where, finds, is_managed, kept_paths, relative
 from relocator.repair.wiring import Link, Request, Taken
 
 _LISTED = 3
@@ -122,7 +122,12 @@ def _is_led(link: Link, spot: Spot, kept: Kept, work: Work) -> bool:
     if finds(link.needed.name, spot, kept.paths, work.place(link.target)):
         return False
     by_others = link.reachable and link.importer not in work.places and link.needed.name.startswith("@")
-    return not by_others or work.request.options.fix_notes
+    return not by_others or _is_shadowed(link, kept.paths) or work.request.options.fix_notes
+
+
+def _is_shadowed(link: Link, paths: Sequence[str]) -> bool:
+    """Tell whether dyld looks for a need among what package managers have before it gets to the wheel."""
+    return link.needed.name.startswith("@rpath/") and any(map(is_managed, paths))
 
 
 def _added(spot: Spot, kept: Kept, work: Work) -> str:
@@ -211,7 +216,7 @@ def _reasons(part: _Slice, spelled: Spelled, work: Work) -> tuple[str, ...]:
     led = [link for link in part.led if link.needed.name in new]
     brought = [link.needed.name for link in led if link.target in work.taken]
     found = [f"unbundled-library: {some(brought)} {'is' if len(brought) == 1 else 'are'} on no user's machine"] if brought else []
-    found += [_reason(link, work) for link in led if link.target not in work.taken]
+    found += [_reason(link, part.kept.paths, work) for link in led if link.target not in work.taken]
     found += part.kept.reasons
     if spelled.name and spelled.name != image.identity and part.spot.binary.owner:
         found.append(f"identity-mismatch: it is needed by another name than {image.identity}")
@@ -221,8 +226,10 @@ def _reasons(part: _Slice, spelled: Spelled, work: Work) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _reason(link: Link, work: Work) -> str:
+def _reason(link: Link, paths: Sequence[str], work: Work) -> str:
     name = link.needed.name
+    if _is_shadowed(link, paths):
+        return f"build-search-path: a package manager may have another {name}"
     if work.place(link.target) not in work.where.files:
         return f"--provided-by: {name} is another distribution's"
     if link.reachable and name.startswith("@"):

@@ -27,11 +27,11 @@ class Content(NamedTuple):
     """Of the file as it was found."""
     stripped: bool
     needs: tuple[str, ...]
-    """Keys of the vendored files that meet its needs."""
+    """Keys of the vendored files that meet its needs, and paths of the files that do so and are not brought in."""
 
 
 def digests(files: Mapping[str, Content]) -> dict[str, str]:
-    """Return the digits of each file by its key; needs that are no keys are left out.
+    """Return the digits of each file by its key; needs that are no keys stand for themselves.
 
     Files that need one another in a circle are hashed as one set. Equal digits mean equal bytes with equal needs.
     """
@@ -43,7 +43,7 @@ def _whole(files: Mapping[str, Content]) -> dict[str, str]:
     graph = {key: tuple(need for need in file.needs if need in files) for key, file in files.items()}
     for group in components(graph):
         inside = set(group)
-        own = {key: _own(files[key], (whole[need] for need in graph[key] if need not in inside)) for key in group}
+        own = {key: _own(files[key], (whole.get(need, need) for need in files[key].needs if need not in inside)) for key in group}
         alone = len(group) == 1 and group[0] not in graph[group[0]]
         circle = "" if alone else _hash(*sorted(own.values()))
         whole.update((key, _hash(digest, circle)) for key, digest in own.items())
@@ -141,7 +141,8 @@ def named(brought: Sequence[Brought], links: Sequence[Link], options: RepairOpti
     """Return the files that are brought in with their digits, and the links between what remains: equal files of one name are one."""
     needs: dict[str, list[str]] = {}
     for link in links:
-        needs.setdefault(link.importer, []).append(link.target)
+        if link.target:
+            needs.setdefault(link.importer, []).append(link.target)
     contents = {
         one.binary.path: Content(
             one.binary.sha256 or one.binary.member, is_stripped(one.binary, options), tuple(needs.get(one.binary.path, ()))
@@ -153,13 +154,14 @@ def named(brought: Sequence[Brought], links: Sequence[Link], options: RepairOpti
     for one in sorted(brought, key=lambda one: one.binary.path):
         equal.setdefault((digest[one.binary.path], base_name(one.binary)), []).append(one)
     first = {one.binary.path: group[0].binary.path for group in equal.values() for one in group}
-    taken = [_taken(group, digest[group[0].binary.path], options) for group in equal.values()]
-    kept = (
+    kept = tuple(
         link._replace(target=first.get(link.target, link.target))
         for link in links
         if first.get(link.importer, link.importer) == link.importer
     )
-    return tuple(taken), tuple(kept)
+    needed = {link.target for link in kept}
+    taken = [_taken(group, digest[group[0].binary.path], options, group[0].binary.path in needed) for group in equal.values()]
+    return tuple(taken), kept
 
 
 def is_stripped(binary: Binary, options: RepairOptions) -> bool:
@@ -167,8 +169,13 @@ def is_stripped(binary: Binary, options: RepairOptions) -> bool:
     return bool(options.strip) and binary.format == Format.ELF
 
 
-def _taken(group: Sequence[Brought], digest: str, options: RepairOptions) -> Taken:
+def _taken(group: Sequence[Brought], digest: str, options: RepairOptions, needed: bool) -> Taken:
+    """Return what is brought in. What was asked for keeps its name; but of a library that is needed, glibc would take the one that another
+    package has loaded by that name, or give it to that one.
+    """
+    kind = group[0].binary.format
     wanted = any(one.wanted for one in group)
     names = [text for one in group for text in (base_name(one.binary), one.binary.member)]
-    keeps = any(fits(pattern, name, fold_case=group[0].binary.format == Format.PE) for pattern in options.no_rename for name in names)
-    return Taken(group[0].binary, group[0].via, digest, wanted, not (wanted or keeps))
+    keeps = any(fits(pattern, name, fold_case=kind == Format.PE) for pattern in options.no_rename for name in names)
+    opened = wanted and not (needed and kind == Format.ELF)
+    return Taken(group[0].binary, group[0].via, digest, wanted, not (opened or keeps))

@@ -5,7 +5,7 @@ extension module comes before the source, and a folder with an `__init__` before
 """
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from relocator.containers.wheel import installed_path
@@ -39,16 +39,20 @@ def run_before(binary: Binary, survey: Survey, members: Mapping[str, str], names
     shared = frozenset(_with_parents(namespaces))
     addable: Source | None = None
     for package, folder in _packages(binary, root):
-        init = f"{folder}/__init__.py"
-        if package in shared or _has(members, f"{folder}/__init__.", (".pyd", ".pyc")):
+        if package in shared:
             continue
-        for path in (init, f"{folder}.py"):
-            if path in members:
-                return Source(members[path], path, package, exists=True)
-        hidden = _has(members, f"{folder}.", (".pyd", ".pyc"))
-        if addable is None and binary.extension and all(map(str.isidentifier, package.split("."))) and not hidden:
-            addable = Source(_beside(binary, folder), init, package, exists=False)
+        run = _file_of(f"{folder}/__init__", members) or _file_of(folder, members)
+        if run.endswith(".py"):
+            return Source(members[run], run, package, exists=True)
+        if not run and addable is None and binary.extension and all(map(str.isidentifier, package.split("."))):
+            addable = Source(_beside(binary, folder), f"{folder}/__init__.py", package, exists=False)
     return addable
+
+
+def _file_of(stem: str, members: Collection[str]) -> str:
+    """Return the file that Python takes for a module: extension, source or bytecode, in this order; "" when there is none."""
+    extensions = (path for path in members if path.startswith(f"{stem}.") and path.endswith(".pyd") and "/" not in path[len(stem) :])
+    return next(extensions, "") or next((path for path in (f"{stem}.py", f"{stem}.pyc") if path in members), "")
 
 
 def top_packages(survey: Survey, members: Mapping[str, str], namespaces: Iterable[str]) -> Iterator[Source]:
@@ -74,10 +78,6 @@ def _packages(binary: Binary, root: str) -> Iterator[tuple[str, str]]:
         parts = binary.path.removeprefix(root + "/").split("/")
         for count in range(1, len(parts)):
             yield ".".join(parts[:count]), posixpath.join(root, *parts[:count])
-
-
-def _has(members: Iterable[str], start: str, endings: tuple[str, ...]) -> bool:
-    return any(path.startswith(start) and path.endswith(endings) and "/" not in path[len(start) :] for path in members)
 
 
 def _beside(binary: Binary, folder: str) -> str:

@@ -3,8 +3,10 @@
 They are moved among the modules, and a script in their place starts them there.
 """
 
-from relocator.model import Binary
-from relocator.repairs import AddFile
+from collections.abc import Iterator
+
+from relocator.model import Binary, ContainerFacts
+from relocator.repairs import Action, AddFile, SetMode
 
 _SHIM = """\
 #!python
@@ -27,8 +29,13 @@ def is_script(binary: Binary) -> bool:
     return len(parts) == 3 and parts[0].endswith(".data") and parts[1] == "scripts"
 
 
-def shim(binary: Binary, member: str) -> AddFile:
-    """Return the script that takes the place of a program and starts it as `member`, which lies among the modules."""
+def shim(binary: Binary, member: str, facts: ContainerFacts) -> Iterator[Action]:
+    """Yield the script that takes the place of a program and starts it as `member`, which lies among the modules.
+
+    Installers make scripts executable whatever their mode, and leave modules as they are.
+    """
     folder, _, name = member.rpartition("/")
     text = _SHIM.format(folder=folder, name=name)
-    return AddFile(binary.member, text.encode(), f"starts {member}, which lies where its search path can lead to the libraries", 0o755)
+    yield AddFile(binary.member, text.encode(), f"starts {member}, which lies where its search path can lead to the libraries", 0o755)
+    if not any(one.name == binary.member and one.mode & 0o111 for one in facts.members):
+        yield SetMode(member, 0o755, "is a program, which installers made executable where it lay")

@@ -45,7 +45,7 @@ def retag(survey: Survey, projected: Survey, texts: Mapping[str, bytes], options
     """Return how the wheel's tags are to change, nothing when they are right.
 
     `survey` is of the wheel as it is, `projected` of the finished one. `left` are the names of libraries that stay outside because the
-    user said so: neither they nor what is asked of them count against a tag.
+    user said so: neither they nor what is asked of them count against a tag, unless it promises them.
     """
     facts = survey.container
     name = parse_wheel_name(_leaf(facts))
@@ -54,9 +54,10 @@ def retag(survey: Survey, projected: Survey, texts: Mapping[str, bytes], options
         return Tagged((), _leaf(facts), refusals=(nameless(facts) if name is None else without_wheel(facts),))
     waived = Waived(frozenset(left), not options.check_isa)
     now = columns(name.tags).platforms
-    if not options.update_tags:
-        return Tagged((), _leaf(facts), tuple(_untrue(projected, now, waived)))
     chosen = choose(projected, now, options, waived)
+    if not options.update_tags:
+        asked = any(plat != "auto" for plat in options.plat)  # then what stays outside was decided by that tag
+        return Tagged((), _leaf(facts), tuple(_untrue(projected, now, waived)), chosen.refusals if asked else ())
     if chosen.refusals:
         return Tagged((), _leaf(facts), chosen.remarks, chosen.refusals)
     tags = columns(name.tags)._replace(platforms=chosen.platforms).expanded()

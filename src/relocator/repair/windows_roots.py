@@ -1,10 +1,11 @@
 """What a repair of a Windows wheel decides by: which files are opened by themselves, what each brings, and where it all lies afterwards."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from relocator.backends.windows.search import searches_added, searches_beside
 from relocator.loading import directory
 from relocator.model import Binary, Format, NeedKind, Role
 from relocator.native import PeFacts
@@ -12,9 +13,6 @@ from relocator.repair import msvc_runtimes
 from relocator.repair.naming import base_name, hashed_name
 from relocator.repair.package_sources import Source, modules_of, run_before
 from relocator.repair.wiring import Link, Request, Taken
-
-_SYSTEM32, _OTHER_PLACES = 0x800, 0x100 | 0x200 | 0x400 | 0x1000
-"""LOAD_LIBRARY_SEARCH_SYSTEM32, and the flags that let more than it be searched."""
 
 
 class Root(NamedTuple):
@@ -24,8 +22,6 @@ class Root(NamedTuple):
     source: Source | None
     """What runs before it."""
     links: tuple[Link, ...]
-    mapped: frozenset[str]
-    """Paths of what is in the process once it is opened."""
 
     @property
     def folder(self) -> str:
@@ -76,7 +72,7 @@ def work_of(request: Request) -> Work:
         members,
         {member: path for path, member in members.items()},
         {taken.binary.path: taken for taken in request.taken},
-        {taken.binary.path: _leaf(taken, request) for taken in request.taken},
+        dict(_leaves(request)),
         {path: tuple(some) for path, some in links.items()},
     )
     work.roots.extend(_roots(work))
@@ -84,9 +80,13 @@ def work_of(request: Request) -> Work:
     return work
 
 
-def _leaf(taken: Taken, request: Request) -> str:
-    name = base_name(taken.binary)
-    return hashed_name(name, taken.digest, Format.PE) if taken.renamed and not is_untouched(taken.binary, request) else name
+def _leaves(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield path and new file name of what is taken; untouched files keep theirs, and so does what they ask for."""
+    untouched = [taken.binary.path for taken in request.taken if is_untouched(taken.binary, request)]
+    kept = {*untouched, *(link.target for path in untouched for link in request.links_of(path))}
+    for taken in request.taken:
+        path, name = taken.binary.path, base_name(taken.binary)
+        yield path, hashed_name(name, taken.digest, Format.PE) if taken.renamed and path not in kept else name
 
 
 def is_untouched(binary: Binary, request: Request) -> bool:
@@ -105,33 +105,40 @@ def _roots(work: Work) -> Iterator[Root]:
         opened = binary.extension or binary.images[0].kind == "program" or binary.path not in needed
         if binary.owner and binary.format == Format.PE and opened and (binary.role == Role.IMPORTED or options.analyze_existing):
             source = run_before(binary, survey, work.members, options.namespace_packages)
-            mapped = frozenset(link.target for link in _tree(work, binary.path, at_start=True))
-            yield Root(binary, source, tuple(_tree(work, binary.path)), mapped)
+            yield Root(binary, source, tuple(_tree(work, binary.path, lambda _: True)))
 
 
-def _tree(work: Work, path: str, at_start: bool = False) -> Iterator[Link]:
-    """Yield the met needs of a file and of all that it brings; with `at_start` without what is not searched for then."""
+def _tree(work: Work, path: str, follows: Callable[[Link], bool]) -> Iterator[Link]:
+    """Yield the met needs of a file and of all that it brings, as far as they are followed."""
     todo, known = [path], {path}
     for importer in todo:  # grows while it is walked
         for link in work.links.get(importer, ()):
-            if link.target and (not at_start or is_searched(link, work)):
+            if link.target and follows(link):
                 yield link
                 todo += [link.target] if link.target not in known else []
                 known.add(link.target)
 
 
-def is_searched(link: Link, work: Work) -> bool:
-    """Tell whether Windows looks for a need in the folders that it was told: not for delayed ones, nor by flags that say System32 alone.
+def mapped_with(root: Root, work: Work) -> frozenset[str]:
+    """Return the paths of what is in the process once a root is opened."""
+    return frozenset(link.target for link in _tree(work, root.binary.path, lambda link: is_searched(link, root, work)))
 
-    Those flags are cleared where a need of the file is renamed (`plans.ReplaceNeeded`).
-    """
+
+def is_searched(link: Link, root: Root, work: Work) -> bool:
+    """Tell whether Windows looks for a need where it lies, once it was told of that folder: not for delayed ones, nor against flags."""
     if link.needed.kind == NeedKind.DELAYED:
         return False
-    binary = binary_of(link.importer, work)
+    flags = flags_of(link.importer, work)
+    beside = place_of(link.importer, root, work) == place_of(link.target, root, work)
+    return searches_added(flags) or (beside and searches_beside(flags))
+
+
+def flags_of(path: str, work: Work) -> int:
+    """Return a file's DependentLoadFlags in the finished wheel: none where a need of it is renamed (`plans.ReplaceNeeded`)."""
+    binary = binary_of(path, work)
     native = binary.images[0].native if binary else None
-    flags = native.dependent_load_flags if isinstance(native, PeFacts) else 0
-    confined = flags & _SYSTEM32 and not flags & _OTHER_PLACES
-    return not confined or any(new_name(other, work) and other.needed.kind != NeedKind.DELAYED for other in work.links[link.importer])
+    renamed = any(new_name(link, work) and link.needed.kind != NeedKind.DELAYED for link in work.links.get(path, ()))
+    return native.dependent_load_flags if isinstance(native, PeFacts) and not renamed else 0
 
 
 def binary_of(path: str, work: Work) -> Binary | None:
@@ -147,13 +154,19 @@ def _folders(work: Work) -> Iterator[tuple[str, tuple[str, ...]]]:
 
     A folder of site-packages serves packages, too; programs in different folders need a copy each.
     """
+    wanted = {path for taken in work.request.taken if taken.wanted for path in _brought_by(taken.binary.path, work)}
     for taken in work.request.taken:
-        users = [root for root in work.roots if taken.wanted or any(link.target == taken.binary.path for link in root.links)]
-        users = [root for root in users if not (taken.wanted and root.is_program)]
+        path = taken.binary.path
+        users = [root for root in work.roots if any(link.target == path for link in root.links) or (path in wanted and not root.is_program)]
         beside = sorted({root.folder for root in users if root.is_alone})
         shared = any(in_site(folder, work) for folder in beside)
         in_package = any(not root.is_alone for root in users)
-        yield taken.binary.path, (*beside, *([own_folder(work)] if not beside or (in_package and not shared) else []))
+        yield path, (*beside, *([own_folder(work)] if not beside or (in_package and not shared) else []))
+
+
+def _brought_by(path: str, work: Work) -> Iterator[str]:
+    yield path
+    yield from (link.target for link in _tree(work, path, lambda _: True))
 
 
 def in_site(folder: str, work: Work) -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from relocator.loading import directory
-from relocator.model import How
+from relocator.model import How, NeedKind
 from relocator.repair.init_patch import PatchRefused, Reach, created, patched, patched_at_marks
 from relocator.repair.package_sources import Source, top_packages
-from relocator.repair.windows_roots import Root, Work, binary_of, file_of, in_site, is_searched, place_of
+from relocator.repair.windows_roots import Root, Work, binary_of, file_of, flags_of, in_site, is_searched, mapped_with, place_of
 from relocator.repair.wiring import Link
 from relocator.repairs import Action, AddFile, Refusal, RewriteText
 
@@ -52,6 +52,7 @@ def _tell(told: dict[Source, Told], source: Source, folder: str, opened: str = "
 
 def _unreached(root: Root, work: Work) -> Iterator[tuple[Link, bool]]:
     """Yield the needs that a root's search will not meet, and whether the file has to be opened for it."""
+    mapped = mapped_with(root, work)
     for link in root.links:
         if link.target not in work.leaves and (link.reachable or link.how not in (How.BUNDLED, How.PROVIDED)):
             continue
@@ -59,7 +60,7 @@ def _unreached(root: Root, work: Work) -> Iterator[tuple[Link, bool]]:
         if root.is_program:
             if folder != root.folder:
                 yield link, False
-        elif is_searched(link, work) or link.target in root.mapped:
+        elif is_searched(link, root, work) or link.target in mapped:
             if folder != root.folder and folder not in _known(root, "add_dll_directory", work):
                 yield link, False
         elif file_of(link.target, root, work) not in _known(root, "cdll", work):
@@ -101,7 +102,13 @@ def _out_of_reach(root: Root, link: Link, folder: str, work: Work) -> Refusal:
     needs = f"{importer.member if importer else link.importer} needs {name}"
     if root.is_program:
         return Refusal(f"{needs}, and Windows looks beside {root.binary.member} alone", "put the DLL beside the program")
-    if root.source is None and not is_searched(link, work):
+    if root.source is None and link.needed.kind != NeedKind.DELAYED and not is_searched(link, root, work):
+        flags = flags_of(link.importer, work)
+        return Refusal(
+            f"{needs}, and its DependentLoadFlags ({flags:#x}) keep Windows from looking beside it",
+            "link it without /DEPENDENTLOADFLAG, or put the module into a package",
+        )
+    if root.source is None and link.needed.kind == NeedKind.DELAYED:
         return Refusal(
             f"{needs} on first use (delay import), and {root.binary.member} is in no package that could open it before",
             f"put the module into a package, link it without /DELAYLOAD:{link.needed.name}, or leave the DLL out with --exclude",

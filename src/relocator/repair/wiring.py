@@ -41,9 +41,9 @@ class Taken(NamedTuple):
     """Eight hexadecimal digits or more, different for files that are different: over its content, whether it is stripped, and its vendored
     needs."""
     wanted: bool
-    """Asked for by `--include`: keeps its name, and everything in the wheel is to find it by that name."""
+    """Asked for by `--include`: everything in the wheel is to find it by its name, unless it is `renamed`."""
     renamed: bool
-    """May be given a new name: neither `wanted` nor kept by an option."""
+    """May be given a new name: neither kept by an option, nor `wanted` and, as far as it is ELF, needed by nothing."""
 
 
 class Beside(NamedTuple):

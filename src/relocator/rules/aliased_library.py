@@ -31,6 +31,7 @@ The note, when other programs link against the copy (`libfoo.so` is the name tha
 By SHA-256, and by the names under which the loads of the package's files bring the copies. ELF libraries that are only ever needed under
 one name are loaded once, whatever folders the copies lie in; on Windows the file's name without its folder counts, on macOS the path.
 It is certain where the load of one file brings both copies; where each comes with another file it depends on what is imported first.
+Files of equal bytes that bring different libraries, since `$ORIGIN` stands for another folder in each, are no copies.
 
 ## References
 
@@ -38,12 +39,17 @@ It is certain where the load of one file brings both copies; where each comes wi
 - https://github.com/ai-dynamo/nixl/issues/1567
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from relocator.findings import Certainty, Finding, Rule, Severity
-from relocator.model import Binary, Format, Role, Survey
+from relocator.model import Binary, Format, Needed, Role, Survey
 from relocator.places import identity_place
+
+_Targets = dict[tuple[str, Needed], set[str]]
+"""What meets the needs of one file, by architecture and need."""
+_Met = dict[str, _Targets]
+"""By importer."""
 
 
 class Copy(NamedTuple):
@@ -74,14 +80,45 @@ def check(survey: Survey) -> Iterator[Finding]:
 
 def copies(survey: Survey) -> Iterator[Copy]:
     """Yield each file of the package that is a copy of another one; what `relocate repair` leaves out."""
-    alike: dict[str, list[Binary]] = {}
-    for binary in survey.binaries:
-        if binary.owner and binary.sha256 and _is_library(binary):
-            alike.setdefault(binary.sha256, []).append(binary)
-    groups = [group for group in alike.values() if len({_name(binary) for binary in group}) > 1]
+    groups = _groups(survey)
     names = _brought(survey) if groups else {}
     for group in groups:
-        yield from _judged(survey, sorted(group, key=_keep_first), names)
+        yield from _judged(survey, group, names)
+
+
+def _groups(survey: Survey) -> list[list[Binary]]:
+    """Return the libraries of equal bytes that bring the same, those that are kept first; what differs from that one stands apart."""
+    keys = {binary.path: binary.sha256 for binary in survey.binaries if binary.owner and binary.sha256 and _is_library(binary)}
+    met: _Met = {}
+    while True:
+        alike: dict[str, list[Binary]] = {}
+        for binary in survey.binaries:
+            if binary.path in keys:
+                alike.setdefault(keys[binary.path], []).append(binary)
+        groups = [sorted(group, key=_keep_first) for group in alike.values() if len({_name(binary) for binary in group}) > 1]
+        met = met or (_met(survey) if groups else {})
+        apart = [
+            other.path for kept, *others in groups for other in others if _differ(met.get(kept.path, {}), met.get(other.path, {}), keys)
+        ]
+        if not apart:
+            return groups
+        keys.update((path, path) for path in apart)  # who brings one of them may now differ, too
+
+
+def _met(survey: Survey) -> _Met:
+    """Return what meets the needs of each file, in whichever load."""
+    found: _Met = {}
+    for load in survey.loads:
+        for r in load.resolutions:
+            if r.target:
+                found.setdefault(r.importer, {}).setdefault((r.arch, r.needed), set()).add(r.target)
+    return found
+
+
+def _differ(one: _Targets, other: _Targets, keys: Mapping[str, str]) -> bool:
+    """Tell whether two files get different libraries for a need that is met for both."""
+    shared = one.keys() & other.keys()
+    return any({keys.get(path, path) for path in one[need]} != {keys.get(path, path) for path in other[need]} for need in shared)
 
 
 def _is_library(binary: Binary) -> bool:

@@ -1,4 +1,4 @@
-"""How much of an ELF file is debugging information: what the section headers say, where they can be believed.
+"""How much of an ELF file no loader needs, debugging information and symbols: what the section headers say, where they can be believed.
 
 No loader reads section headers, so nothing else here does. System V gABI, chapter 4, "Sections"; names are those of the DWARF standard,
 ".zdebug_" being how older GNU tools call compressed ones.
@@ -6,6 +6,7 @@ No loader reads section headers, so nothing else here does. System V gABI, chapt
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from relocator.backends.linux.headers import ElfFile
 from relocator.buffer import Buffer, cut
@@ -13,15 +14,30 @@ from relocator.buffer import Buffer, cut
 _SHT_NOBITS = 8
 _MOST_SECTIONS = 0x10000
 _PREFIXES = (b".debug_", b".zdebug_")
+_SYMBOLS = b".symtab\0"
 _LONGEST_PREFIX = 8
 _NAMES_INDEX = {True: 62, False: 50}
 """Offset of e_shstrndx, which is the last field of the ELF header, by 64 bits."""
 
 
-def debug_size(file: ElfFile) -> int:
-    """Return the bytes of the file's debugging sections, compressed ones as they are stored; 0 where the headers make no sense."""
-    total = sum(size for name, _, size in sections(file) if name.startswith(_PREFIXES))
-    return min(total, len(file.buffer))
+class Unneeded(NamedTuple):
+    """Bytes that no loader looks at; 0 where the headers make no sense."""
+
+    debugging: int
+    """Of the sections with debugging information, compressed ones as they are stored."""
+    symbols: int
+    """Of the symbol table beside the dynamic one."""
+
+
+def unneeded(file: ElfFile) -> Unneeded:
+    """Return how much of a file is there for debuggers and linkers alone."""
+    debugging = symbols = 0
+    for name, _, size in sections(file):
+        if name.startswith(_PREFIXES):
+            debugging += size
+        elif name == _SYMBOLS:
+            symbols += size
+    return Unneeded(min(debugging, len(file.buffer)), min(symbols, len(file.buffer)))
 
 
 def sections(file: ElfFile) -> Iterator[tuple[bytes, int, int]]:

@@ -19,6 +19,7 @@ DT_ANDROID_REL, DT_ANDROID_RELSZ, DT_ANDROID_RELA, DT_ANDROID_RELASZ = 0x6000000
 DT_ANDROID_RELR, DT_ANDROID_RELRSZ = 0x6FFFE000, 0x6FFFE001
 DT_GNU_HASH, DT_VERSYM, DT_RELACOUNT, DT_RELCOUNT, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFF9, 0x6FFFFFFA, 0x6FFFFFFB
 DT_VERDEF, DT_VERNEED = 0x6FFFFFFC, 0x6FFFFFFE
+DT_AUXILIARY, DT_FILTER = 0x7FFFFFFD, 0x7FFFFFFF
 
 TABLES = (
     *(DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_REL, DT_JMPREL, DT_RELR, DT_ANDROID_REL, DT_ANDROID_RELA, DT_ANDROID_RELR),
@@ -62,6 +63,8 @@ class Dynamic(NamedTuple):
     """Value by tag; of a tag that is there more than once the last one, as in glibc's elf_get_dynamic_info."""
     needed: tuple[str, ...]
     strings: Strings
+    filtees: tuple[str, ...] = ()
+    """Names in DT_AUXILIARY and DT_FILTER."""
 
     def string(self, tag: int, field: str) -> str | None:
         """Return the string that a tag names, None when the tag is absent."""
@@ -90,9 +93,12 @@ def read_dynamic(file: ElfFile) -> Dynamic | None:
     size -= size % file.shape.dynamic.size
     values: dict[int, int] = {}
     needed: list[int] = []
+    filtees: list[int] = []
     for tag, value in file.shape.dynamic.iter_unpack(file.mapped(program.vaddr, size, "PT_DYNAMIC")):
         if tag == DT_NEEDED:
             needed.append(value)
+        elif tag in (DT_AUXILIARY, DT_FILTER):
+            filtees.append(value)
         elif tag == DT_NULL:
             break
         else:
@@ -101,7 +107,8 @@ def read_dynamic(file: ElfFile) -> Dynamic | None:
         raise UnreadableBinary("PT_DYNAMIC", "the dynamic section has no DT_NULL at its end", program.offset)
     table = bytes(file.mapped(values[DT_STRTAB], values.get(DT_STRSZ, 0), "DT_STRTAB")) if DT_STRTAB in values else b""
     strings = Strings(table)
-    return Dynamic(values, tuple(strings.get(offset, "DT_NEEDED") for offset in needed), strings)
+    names = tuple(strings.get(offset, "DT_NEEDED") for offset in needed)
+    return Dynamic(values, names, strings, tuple(strings.get(offset, "DT_FILTER") for offset in filtees))
 
 
 def read_versions(file: ElfFile, dynamic: Dynamic) -> Versions:

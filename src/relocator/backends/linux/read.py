@@ -5,7 +5,7 @@ By segments only: PT_LOAD says what is mapped, PT_DYNAMIC what the loader acts o
 Specification: System V gABI; the psABI of each architecture for e_machine and e_flags.
 """
 
-from relocator.backends.linux.debugging import debug_size
+from relocator.backends.linux.debugging import unneeded
 from relocator.backends.linux.dynamic import (
     DT_ANDROID_RELR,
     DT_BIND_NOW,
@@ -141,7 +141,7 @@ def _facts(
     """Return the native facts; `texts` are PT_INTERP, DT_RPATH and DT_RUNPATH."""
     header, values = file.header, dynamic.values if dynamic else {}
     flags, flags_1 = values.get(DT_FLAGS, 0), values.get(DT_FLAGS_1, 0)
-    stack, tls = file.last(PT_GNU_STACK), file.last(PT_TLS)
+    stack, tls, waste = file.last(PT_GNU_STACK), file.last(PT_TLS), unneeded(file)
     return ElfFacts(
         machine=header.machine,
         bits=64 if file.shape.wide else 32,
@@ -155,6 +155,7 @@ def _facts(
         flags=flags,
         flags_1=flags_1,
         dynamic=dynamic is not None,
+        filtees=dynamic.filtees if dynamic else (),
         symbolic=DT_SYMBOLIC in values or bool(flags & _DF_SYMBOLIC),
         version_definitions=definitions,
         stack_flags=stack.flags if stack else None,
@@ -171,7 +172,8 @@ def _facts(
         features=notes.features,
         android_api=notes.android_api,
         package_note=notes.package_note,
-        debug_size=debug_size(file),
+        debug_size=waste.debugging,
+        symbols_size=waste.symbols,
         warnings=(*_warnings(file.buffer, header), *notes.warnings),
     )
 

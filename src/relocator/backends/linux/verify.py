@@ -3,6 +3,7 @@
 Only for tests and for what was rewritten. pyelftools reads versions and symbols by section headers; where those are missing LIEF stands in.
 """
 
+import functools
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -164,7 +165,12 @@ def _pyelftools_errors() -> tuple[type[Exception], ...]:
 def _by_pyelftools(data: bytes) -> Reading | None:
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415  30 ms that reading does not need
 
-    elf = ELFFile(io.BytesIO(data))
+    with io.BytesIO(data) as stream:  # closed, since what pyelftools makes refers to itself, and would keep the bytes
+        return _reading(ELFFile(stream))
+
+
+def _reading(elf: Any) -> Reading | None:
+    elf.get_section = functools.cache(elf.get_section)  # it would make all of them anew for every one that it looks for
     segment = next((segment for segment in elf.iter_segments() if segment["p_type"] == "PT_DYNAMIC"), None)
     if segment is None:
         return Reading((), None, None, None, ())

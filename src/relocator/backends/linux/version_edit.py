@@ -100,8 +100,10 @@ class VersionEdit:
                 self._renames.append((record.offset + 4, encoded(new), record.library, "DT_VERNEED: vn_file"))
         soname, old = self._wishes.identity, self._dynamic.string(DT_SONAME, "DT_SONAME")
         if soname is not None and old is not None and soname != old:
+            versions = {definition.first for definition in self._definitions if not definition.base}  # lld lets equal names be one record
             for definition in self._definitions:
-                if definition.base and self._dynamic.strings.get(definition.names[0], "vda_name") == old:
+                follows = definition.base and definition.first not in versions
+                if follows and self._dynamic.strings.get(definition.names[0], "vda_name") == old:
                     self._renames.append((definition.first, encoded(soname), definition.names[0], "DT_VERDEF: vda_name"))
                     self._draft.put(definition.offset + 8, self._draft.pack("I", elf_hash(encoded(soname))), "DT_VERDEF: vd_hash")
         self._changed = {place for place, _, _, _ in self._renames}

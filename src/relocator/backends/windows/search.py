@@ -74,6 +74,16 @@ def replaces_flags(dependent_load_flags: int) -> bool:
     return dependent_load_flags & _ANY_SEARCH != 0
 
 
+def searches_beside(dependent_load_flags: int) -> bool:
+    """Tell whether a module's own imports are searched in the module's folder."""
+    return not replaces_flags(dependent_load_flags) or dependent_load_flags & _DLL_LOAD_DIR != 0
+
+
+def searches_added(dependent_load_flags: int) -> bool:
+    """Tell whether a module's own imports are searched in the folders that os.add_dll_directory adds."""
+    return not replaces_flags(dependent_load_flags) or dependent_load_flags & (_USER_DIRS | _DEFAULT_DIRS) != 0
+
+
 def _application(program: str) -> Place:
     return Place(directory(program) if program else "", "application's directory", Kind.APPLICATION)
 

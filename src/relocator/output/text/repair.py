@@ -74,7 +74,7 @@ class _Told(NamedTuple):
 
 
 def render_repair(results: Sequence[RepairResult], failures: Sequence[Failure], view: View) -> str:
-    """Render a block for each wheel, and one summary for several; why one could not be repaired is told by `text.failures`."""
+    """Render a block for each wheel, and one summary for several; why one failed is told by `text.failures`."""
     if view.quiet:
         return "".join(f"{view.style(printable(result.subject), 'strong')}: {_outcome(result, view)}\n" for result in results)
     blocks = ["\n".join(_result(result, view)) for result in results]
@@ -253,7 +253,7 @@ def _outcome(result: RepairResult, view: View) -> str:
         case Outcome.PLANNED:
             label, told, role = "nothing to do", "nothing was written; the wheel would be copied", "note"
         case _:
-            label, told, role = "not repaired", f"nothing was written: {counted(len(result.failures), 'reason')}", "error"
+            label, told, role = "failed", f"nothing was written: {counted(len(result.failures), 'reason')}", "error"
     if view.quiet:
         return f"{view.style(label, role)}: {told}"
     return f"{view.style(label, role)}{' ' * (WIDTH - len(label))} {told}"
@@ -292,7 +292,7 @@ def _summary(results: Sequence[RepairResult]) -> str:
         Outcome.COPIED: "copied as they are",
         Outcome.PRESENT: "already there",
         Outcome.PLANNED: "planned",
-        Outcome.FAILED: "not repaired",
+        Outcome.FAILED: "failed",
     }
     counts = Counter(result.outcome for result in results)
     return f"{counted(len(results), 'wheel')}: {', '.join(f'{counts[item]:,} {words[item]}' for item in words if counts[item])}"
