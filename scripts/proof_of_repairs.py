@@ -90,9 +90,9 @@ def _installed(wheel: Path, site: Path, *options: str) -> Path:
 
 
 def under_wine(wheels: list[Path], python: Path) -> Iterator[Trip]:
-    """Import repaired wheels with CPython for Windows, and say what it makes of them; one after the other, since wine is slow."""
+    """Have wine open and import what needs the libraries of wheels for this CPython; one after the other, since wine is slow."""
     program = which("wine64") or which("wine64", path="/usr/lib/wine") or which("wine")
-    version = next(python.glob("python3??.dll")).stem.removeprefix("python")
+    version = python_version(python).replace(".", "")
     mine = [
         one for one in wheels if one.name.endswith("win_amd64.whl") and (f"-cp{version}-cp{version}-" in one.name or "-abi3-" in one.name)
     ]
@@ -100,25 +100,34 @@ def under_wine(wheels: list[Path], python: Path) -> Iterator[Trip]:
         return
     with tempfile.TemporaryDirectory(prefix="relocator-prove-") as place:
         wine = Wine(program, Path(place) / "prefix")
-        beside = [loaded.unpacked(one, Path(place) / "beside" / one.name) for one in mine if one.name.startswith("numpy-")][:1]
         try:
             for wheel in mine:
-                yield from _under_wine(wine, python, wheel, Path(place) / wheel.name, beside)
+                yield _under_wine(wine, python, wheel, Path(place) / wheel.name)
         finally:
             wine.close()
 
 
-def _under_wine(wine: Wine, python: Path, wheel: Path, folder: Path, beside: list[Path]) -> Iterator[Trip]:
+def _under_wine(wine: Wine, python: Path, wheel: Path, folder: Path) -> Trip:
+    """Look at one wheel; what it depends on comes from the index, and of what wine cannot run only the libraries are opened."""
     trip = there_and_back(wheel, folder)
-    if not trip.bare.names or not trip.result.output:
-        return
-    names = [name for name in map(loaded.module_name, concerned(trip.bare, trip.bare.wheel)) if name][:_MOST]
-    others = [one for one in beside if one.name != wheel.name]
-    trio = (wheel, Path(trip.result.output), trip.bare.wheel)
-    sites = [loaded.unpacked(one, folder / f"site{number}") for number, one in enumerate(trio)]
-    imports = Imports(*(loaded.imported_by_windows(wine, python, [site, *others], names) for site in sites))
-    asked = f"CPython under wine: {len(imports.good)} of {len(names)} modules imported, as the publisher's"
-    yield Trip(wheel.name, len(trip.bare.names), trip.result.outcome, asked, tuple(imports.faults()))
+    needing = [name for name in concerned(trip.bare, trip.bare.wheel) if name.endswith(".pyd")]
+    done = Path(trip.result.output)
+    sites = [loaded.unpacked(one, folder / f"site{number}") for number, one in enumerate((wheel, done, done))]
+    loaded.unpacked(trip.bare.wheel, sites[2], ".py")  # wine has runtimes of its own: what is taken away is the patch, not the names
+    faults = list(loaded.windows_faults(wine, python, sites[1], needing))
+    version = python_version(python)
+    options = ("--only-binary", ":all:", "--platform", "win_amd64", "--python-version", version, "--ignore-requires-python")
+    beside = _installed(wheel, folder / "beside", *options)
+    names = [name for name in map(loaded.module_name, needing) if name][:_MOST]
+    imports = Imports(*(loaded.imported_by_windows(wine, python, [site, beside], names) for site in sites))
+    told = f"wine: {len(needing)} modules" + (f"; CPython: {len(imports.good)} imported" if imports.good else "")
+    return Trip(wheel.name, len(trip.bare.names), done.name, told, (*faults, *imports.faults()))
+
+
+def python_version(python: Path) -> str:
+    """Return the version of CPython for Windows: "3.12"."""
+    digits = next(python.glob("python3??.dll")).stem.removeprefix("python")
+    return f"{digits[0]}.{digits[1:]}"
 
 
 def windows_python() -> Path | None:
@@ -142,5 +151,12 @@ def section(trips: list[Trip]) -> Iterator[str]:
     yield "| wheel | libraries | came back as | loaded by | faults |\n|---|---|---|---|---|"
     for trip in trips:
         yield f"| {trip.name} | {trip.libraries} | {trip.became} | {trip.asked or '-'} | {len(trip.faults)} |"
+    yield "\n### What a repair had to be told\n"
+    for trip in trips:
+        known = decided(Path(trip.name))
+        told = [*(f"--exclude {name}" for name in known.exclude), *(f"--include {name}" for name in known.include)]
+        told += [f"nothing: it is refused, since it {reason}" for reason in known.refused]
+        if told:
+            yield f"- {trip.name}: {', '.join(told)}"
     yield "\n### Faults\n"
     yield from [f"- {trip.name}: {fault}" for trip in trips for fault in trip.faults] or ["None."]

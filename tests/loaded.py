@@ -44,6 +44,24 @@ for name in rest[int(count):]:
         os._exit(0)
 """
 
+_OPEN = """
+import ast, ctypes, os, sys
+site, patched, *names = sys.argv[1:]
+for folder, _, files in os.walk(site) if patched == "patched" else ():
+    path = os.path.join(folder, "__init__.py")
+    if "__init__.py" in files:
+        with open(path, encoding="utf-8") as file:
+            kept = [part for part in ast.parse(file.read()).body if "_relocator_" in ast.dump(part)]
+        exec(compile(ast.Module(kept, []), path, "exec"), {"__file__": path, "__name__": "patch"})
+for name in names:
+    try:
+        ctypes.WinDLL(os.path.join(site, *name.split("/")))
+        print("ok", name, flush=True)
+    except OSError as error:
+        print("fail", name, error, flush=True)
+"""
+"""Only what a repair put into the sources is run; the rest may want what wine lacks."""
+
 
 def absent(error: str) -> str:
     """Return the library that a loader could not find, by its message; "" when that is not what is wrong."""
@@ -81,8 +99,19 @@ def imported_by_windows(wine: Wine, python: Path, folders: Iterable[Path], names
     script = site.parent / "imports.py"
     script.write_text(_IMPORT)
     paths = [dos(folder) for folder in (site, *others)]
+    return _answers(_run(wine, python, script, str(len(paths)), *paths, *names))
+
+
+def opened_by_windows(wine: Wine, python: Path, site: Path, names: Iterable[str], *, patched: bool) -> dict[str, str]:
+    """Let wine's loader open members of an unpacked wheel, in CPython for Windows after the patch of a repair, or without."""
+    script = site.parent / "open.py"
+    script.write_text(_OPEN)
+    return _answers(_run(wine, python, script, dos(site), "patched" if patched else "bare", *names))
+
+
+def _run(wine: Wine, python: Path, script: Path, *arguments: str) -> str:
     override = "wbemprox,winedbg.exe,mscoree,mshtml=d"
-    return _answers(wine.run(str(python / "python.exe"), dos(script), str(len(paths)), *paths, *names, WINEDLLOVERRIDES=override))
+    return wine.run(str(python / "python.exe"), dos(script), *arguments, WINEDLLOVERRIDES=override)
 
 
 def _answers(output: str) -> dict[str, str]:
@@ -114,10 +143,10 @@ def module_name(member: str) -> str:
     return ""
 
 
-def unpacked(wheel: Path, folder: Path) -> Path:
-    """Unpack a wheel."""
+def unpacked(wheel: Path, folder: Path, ending: str = "") -> Path:
+    """Unpack the members of a wheel, or those whose names end so."""
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
+        archive.extractall(folder, [name for name in archive.namelist() if name.endswith(ending)])
     return folder
 
 
@@ -169,6 +198,15 @@ def macos_faults(unicorn: Any, done: Path, concerned: Iterable[str]) -> Iterator
 
 def _is_for(data: bytes, arch: str) -> bool:
     return any(thin(data[start : start + size]).cpu == CPUS[arch] for start, size in slices(data))
+
+
+def windows_faults(wine: Wine, python: Path, site: Path, concerned: Iterable[str]) -> Iterator[str]:
+    """Open what needs the libraries after the patch of an unpacked wheel; without the patch, nothing may open."""
+    names = list(concerned)
+    told = opened_by_windows(wine, python, site, names, patched=True)
+    yield from (f"does not open: {name}: {told.get(name, 'no answer')}" for name in names if told.get(name, "?"))
+    bare = opened_by_windows(wine, python, site, names, patched=False)
+    yield from (f"opens without the patch (the negative control): {name}" for name in names if not bare.get(name, "?"))
 
 
 class Imports(NamedTuple):

@@ -422,7 +422,10 @@ def test_a_version_that_has_the_name_of_the_library_keeps_it() -> None:
     """lld has both definitions share the record with the name, and those who need the library ask for the version by it (libcudart)."""
     strings = strtab(b"libold.so")
     name = at(strings, b"libold.so")
-    records = [NATIVE.pack("4H3I", 1, 1, 1, 1, elf_hash(b"libold.so"), 40, 20), NATIVE.pack("4H3I", 1, 0, 2, 1, elf_hash(b"libold.so"), 20, 0)]
+    records = [
+        NATIVE.pack("4H3I", 1, 1, 1, 1, elf_hash(b"libold.so"), 40, 20),
+        NATIVE.pack("4H3I", 1, 0, 2, 1, elf_hash(b"libold.so"), 20, 0),
+    ]
     data = small((SONAME, name), (VERDEF, "defs"), strings=strings, defs=b"".join(records) + NATIVE.pack("2I", name, 0))
     new = edit_soundly(data, SetIdentity("libnew-0123.so"))
     assert (image_of(new).identity, facts_of(new).version_definitions) == ("libnew-0123.so", ("libold.so",))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from builders import LINUX, SITE, binary, elf, survey
-from relocator.model import Binary, How, Needed, Role
+from relocator.model import Binary, How, Member, Needed, Role
 from relocator.plans import Edit, PathKind, RemoveNeeded, ReplaceNeeded, SetIdentity, SetSearchPaths
 from relocator.repair.linux import wire
 from relocator.repair.wiring import Link, Request, Taken, Wired
@@ -168,6 +168,29 @@ def test_a_folder_comes_first_where_another_file_of_the_name_would_be_found_befo
     assert edits_of(found, CORE) == (SetSearchPaths(("$ORIGIN/deep", "$ORIGIN/lib"), PathKind.RPATH),)
 
 
+def test_a_folder_stays_behind_the_others_where_the_other_file_of_the_name_is_found_no_more() -> None:
+    core = binary(CORE, elf("libd.so", rpath="/build:$ORIGIN/lib"))
+    other, wanted = outside("/build/libd.so"), binary("demo/deep/libd.so", elf(soname="libd.so"))
+    found = wired([core, other, wanted], [link(CORE, "libd.so", wanted.path, How.BUNDLED)])
+    assert edits_of(found, CORE) == (SetSearchPaths(("$ORIGIN/lib", "$ORIGIN/deep"), PathKind.RPATH),)
+
+
+def test_of_two_folders_that_are_added_the_one_comes_first_that_hides_nothing_of_the_other() -> None:
+    core = binary(CORE, elf("liba.so", "libd.so"))
+    own = [binary(f"demo/{name}", elf(soname=name.rpartition("/")[2])) for name in ("one/liba.so", "one/libd.so", "two/libd.so")]
+    links = [link(CORE, "liba.so", own[0].path, How.BUNDLED), link(CORE, "libd.so", own[2].path, How.BUNDLED)]
+    assert edits_of(wired([core, *own], links), CORE) == (SetSearchPaths(("$ORIGIN/two", "$ORIGIN/one"), PathKind.RPATH),)
+
+
+def test_a_folder_that_is_added_hides_nothing_that_was_found() -> None:
+    core = binary(CORE, elf("liba.so", "libd.so", rpath="$ORIGIN/one"))
+    own = [
+        binary(f"demo/{name}", elf(soname=name.rpartition("/")[2])) for name in ("one/liba.so", "one/libd.so", "two/liba.so", "two/libd.so")
+    ]
+    links = [link(CORE, "liba.so", own[0].path, How.BUNDLED, reachable=True), link(CORE, "libd.so", own[3].path, How.BUNDLED)]
+    assert edits_of(wired([core, *own], links), CORE) == (SetSearchPaths(("$ORIGIN/one", "$ORIGIN/two"), PathKind.RPATH),)
+
+
 def test_what_is_reachable_stays_as_it_is() -> None:
     core = binary(CORE, elf("libfoo.so.1", runpath="$ORIGIN/lib"))
     foo = binary("demo/lib/libfoo.so.1", elf(soname="libfoo.so.1"))
@@ -249,8 +272,68 @@ def test_what_was_asked_for_is_told_by_the_name_that_it_gets() -> None:
     assert remark.startswith("libplugin.so.1: ")
 
 
+def test_a_promised_library_that_is_needed_by_its_path_is_needed_by_its_name() -> None:
+    core = binary(CORE, elf("/lib64/libm.so.6", "/opt/libcuda.so.1"))
+    links = [link(CORE, "/lib64/libm.so.6", "", How.PROMISED), link(CORE, "/opt/libcuda.so.1", "", How.EXPECTED, via="--exclude libcuda*")]
+    assert edits_of(wired([core], links), CORE) == (ReplaceNeeded("/lib64/libm.so.6", "libm.so.6"),)
+
+
+def test_a_library_without_a_soname_gets_none() -> None:
+    """It is found by its file's name, and linkers put that into needs."""
+    plain = outside("/opt/libplain.so")
+    found = wired([binary(CORE, elf("libplain.so"))], [link(CORE, "libplain.so", plain.path)], [taken(plain)])
+    assert found.placed[0].member == "demo.libs/libplain-0a1b2c3d.so"
+    assert edits_of(found, plain.path) == ()
+
+
+def test_what_is_brought_in_has_a_dt_rpath_also_where_a_part_of_its_own_path_would_do() -> None:
+    one = Binary("/opt/liba.so", "/opt/liba.so", (elf("libb.so", runpath="$ORIGIN:/opt", soname="liba.so"),))
+    two = outside("/opt/libb.so", soname="libb.so")
+    links = [link(CORE, "liba.so", one.path), link(one.path, "libb.so", two.path)]
+    found = wired([binary(CORE, elf("liba.so"))], links, [taken(one, "11111111"), taken(two, "22222222")])
+    assert SetSearchPaths(("$ORIGIN",), PathKind.RPATH) in edits_of(found, one.path)
+
+
+def test_the_kept_path_of_a_program_that_moves_leads_where_it_led() -> None:
+    image = elf("libpng16.so.16", kind="program", rpath="$ORIGIN/../lib/python3/site-packages/demo")
+    tool = dataclasses.replace(binary("demo-1.0.data/scripts/tool", image), path="/<prefix>/bin/tool")
+    found = wired([tool], [link(tool.path, "libpng16.so.16", PNG.path)], [taken(PNG)])
+    assert SetSearchPaths(("$ORIGIN/../demo", "$ORIGIN/../demo.libs"), PathKind.RPATH) in edits_of(found, tool.path)
+
+
+@pytest.mark.parametrize("path", ["$ORIGIN/lib", "${ORIGIN}/lib", "$ORIGIN/lib/", "$ORIGIN/../demo/lib"])
+def test_a_folder_that_is_searched_already_is_not_added(path: str) -> None:
+    core, foo = binary(CORE, elf("libfoo.so.1", rpath=f"$ORIGIN:{path}")), binary("demo/lib/libfoo.so", elf(soname="libfoo.so"))
+    found = wired([core, foo], [link(CORE, "libfoo.so.1", foo.path, How.BUNDLED)])
+    assert edits_of(found, CORE) == (ReplaceNeeded("libfoo.so.1", "libfoo.so"),)
+
+
+def test_only_modules_for_the_same_machine_look_for_what_was_asked_for() -> None:
+    plugin = outside("/opt/lib/libplugin.so", soname="libplugin.so")
+    own = [
+        binary("demo/helper.so", elf(), role=Role.PAYLOAD),
+        binary("demo/_arm.so", elf(arch="aarch64"), extension="demo._arm"),
+        binary(CORE, elf(), extension="demo._core"),
+    ]
+    found = wired(own, [], [taken(plugin, wanted=True, renamed=False)])
+    assert [one.path for one in found.edited if one.edits] == [f"{SITE}/{CORE}"]
+
+
+def test_a_name_that_stays_must_not_be_a_members() -> None:
+    core = binary(CORE, elf("libpng16.so.16"))
+    request = Request(
+        survey(core, PNG, members=(Member("demo.libs/libpng16.so.16", 1),)),
+        {},
+        RepairOptions(),
+        (taken(PNG, renamed=False),),
+        (link(CORE, "libpng16.so.16", PNG.path),),
+    )
+    (refusal,) = wire(request).refusals
+    assert refusal.message == f"{PNG.path} would be demo.libs/libpng16.so.16, which the wheel has already"
+
+
 def test_the_library_that_another_is_a_filter_of_is_named_unless_the_wheel_has_it() -> None:
-    core = binary(CORE, elf("libpng16.so.16", filtees=("libfast.so",)), extension="demo._core")
+    core = binary(CORE, elf("libpng16.so.16", filtees=("libfast.so", "visibility=hidden")), extension="demo._core")
     fast = outside("/opt/libfast.so.2", soname="libfast.so")
     (remark,) = wired([core], []).remarks
     assert remark.startswith(f"{CORE} is a filter of libfast.so (DT_FILTER, DT_AUXILIARY), which stays outside: `--include`")

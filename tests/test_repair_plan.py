@@ -35,6 +35,7 @@ from relocator.repairs import (
     SetMode,
     Strip,
 )
+from relocator.search_order import ELSEWHERE
 
 INFO = "demo-1.0.dist-info"
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
@@ -168,6 +169,18 @@ def test_a_need_that_its_planner_leads_astray_is_told(monkeypatch: pytest.Monkey
     wired(monkeypatch, wire)
     (remark,) = case.plan().plan.remarks
     assert remark.startswith("demo/_core.so (x86_64) is meant to find liba.so.1 as demo/three/liba.so.1, and will not")
+
+
+def test_a_need_that_no_order_of_search_paths_meets_is_told() -> None:
+    """Each of two folders has both names, and no order of them is right."""
+    files = [lib(f"demo/{folder}/{name}") for folder in ("one", "two") for name in ("liba.so.1", "libb.so.1")]
+    case = Case(module("liba.so.1", "libb.so.1", rpath="$ORIGIN/one"), *files)
+    first, *rest = case.survey.loads
+    one, two = first.resolutions
+    met = one, two._replace(target=f"{b.SITE}/demo/two/libb.so.1", via=ELSEWHERE)
+    case.survey = dataclasses.replace(case.survey, loads=(dataclasses.replace(first, resolutions=met), *rest))
+    (remark,) = case.plan().plan.remarks
+    assert remark.startswith("demo/_core.so (x86_64) is meant to find libb.so.1 as demo/two/libb.so.1, and will not")
 
 
 @pytest.mark.parametrize(
@@ -316,10 +329,11 @@ def test_two_binaries_that_are_installed_as_one_file_are_refused() -> None:
 
 def test_what_an_earlier_repair_brought_in_is_not_brought_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
     wired(monkeypatch, lambda request: Wired(tuple(Placed(one.binary.path, f"demo.libs/liba-{one.digest}.so") for one in request.taken)))
-    first = Case(module("liba.so.1"), outside("/opt/liba.so.1")).plan()
-    (member,) = [action.member for action in first.plan.actions if isinstance(action, CopyIn)]
-    second = Case(module("liba.so.1"), lib(member), outside("/opt/liba.so.1")).plan(RepairOptions(update_tags=False, strip=""))
-    assert "CopyIn" not in kinds(second)
+    for options in (PLAIN, RepairOptions(update_tags=False, strip="auto")):
+        first = Case(module("liba.so.1"), outside("/opt/liba.so.1")).plan(options)
+        (member,) = [action.member for action in first.plan.actions if isinstance(action, CopyIn)]
+        second = Case(module("liba.so.1"), lib(member), outside("/opt/liba.so.1")).plan(options)
+        assert not {"CopyIn", "Strip"} & set(kinds(second))
 
 
 def test_two_files_never_become_one_member(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from relocator.model import Binary, Image, Survey
 from relocator.plans import Edit, EditRefused, apply_patches
 from relocator.projection import edited, loader_view
 from relocator.repairs import AddFile, CopyIn, EditBinary, Origin, Plan, RewriteText, Strip
-from relocator.stripping import stripped
 from relocator.verification import NOTHING_VERIFIED, Expected, Level, Verified, verify
 
 Bytes = bytes | bytearray | memoryview
@@ -92,6 +91,8 @@ def _rewritten(task: _Task, old: Bytes) -> tuple[Bytes, Verified]:
     """Return the new bytes, and what was found out about them."""
     images: Sequence[Image] = task.binary.images
     if task.tool:
+        from relocator.stripping import stripped  # noqa: PLC0415  (start-up time: most repairs run no tool)
+
         old = stripped(old, task.binary.format, task.member, task.tool)
         images = _stripped(task, old)
     if not task.edits:

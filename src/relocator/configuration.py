@@ -5,7 +5,6 @@ rules exist, and which values an option takes, is known further up.
 """
 
 import os
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -208,6 +207,8 @@ def _bytes(path: str) -> bytes:
 
 
 def _parsed(path: str, data: bytes) -> tuple[str, dict[str, Any]]:
+    import tomllib  # noqa: PLC0415  (start-up time: most commands find no file)
+
     try:
         text = data.decode("utf-8-sig")
         return text, tomllib.loads(text)

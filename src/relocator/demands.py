@@ -46,7 +46,8 @@ def wants(survey: Survey, arch: str) -> list[Wants]:
 
 def judged_prefixes(promises: Promises) -> frozenset[str]:
     """Return the prefixes of symbol versions of which some level has any: GLIBC, GLIBCXX, ..."""
-    return frozenset(version.partition("_")[0] for level in promises.levels for version in level.symbol_versions)
+    versions = frozenset().union(*(level.symbol_versions for level in promises.levels))  # a level has nearly all of the one before it
+    return frozenset(version.partition("_")[0] for version in versions)
 
 
 class TooNew(NamedTuple):

@@ -141,7 +141,7 @@ def _sort_in(reading: Reading, entry: Entry, data: Buffer, images: tuple[Image, 
             reading.sources[member] = path, entry.owner
         reading.other_paths.append(path)
         return
-    found = _identified(member, path, data, entry.member.sha256, entry.owner, images)
+    found = _identified(member, path, data, entry.member.sha256, entry.owner, images=images)
     if isinstance(found, Binary):
         reading.binaries.append(found)
     elif isinstance(found, Unreadable):
@@ -154,7 +154,7 @@ def _sort_in(reading: Reading, entry: Entry, data: Buffer, images: tuple[Image, 
 
 
 def _identified(
-    member: str, path: str, data: Buffer, sha256: str, owner: str, images: tuple[Image, ...] = ()
+    member: str, path: str, data: Buffer, sha256: str, owner: str, *, images: tuple[Image, ...] = ()
 ) -> Binary | Unreadable | str | None:
     """Return the binary, the reason why it is none, what else it is ("object file"), or None; `images` where it was read already."""
     head = bytes(data[:64])

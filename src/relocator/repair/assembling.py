@@ -109,12 +109,9 @@ def drafted(request: Request, chosen: Chosen, wired: Wired, mended: Mended, remo
 
 
 def _meant(request: Request, places: Mapping[str, str]) -> Iterator[Meant]:
-    """Yield what the finished wheel is to bring together: its own files that are led somewhere, and what is brought in; and what stays
-    with the system.
-    """
+    """Yield what the finished wheel is to bring together, and what stays with the system."""
     for link in request.links:
-        led = link.target and not link.reachable and link.how in (How.BUNDLED, How.OUTSIDE)
-        if led or link.how == How.PROMISED:
+        if (link.target and link.how in (How.BUNDLED, How.OUTSIDE)) or link.how == How.PROMISED:
             importer, target = (installed_path(places[path]) if path in places else path for path in (link.importer, link.target))
             yield Meant(importer, link.arch, link.needed.name, target)
 

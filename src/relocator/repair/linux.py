@@ -34,6 +34,14 @@ class _Place(NamedTuple):
     leaf: str
 
 
+class _Step(NamedTuple):
+    """One element of a search path in the finished wheel."""
+
+    folder: str
+    """Where it leads."""
+    text: str
+
+
 class _Mended(NamedTuple):
     """What the notes of an audit ask for, by (path, arch); empty unless they are to be mended too."""
 
@@ -175,10 +183,9 @@ def _search_paths(binary: Binary, image: Image, links: tuple[Link, ...], work: _
     here = work.folder(binary.path)
     before = [path.text for path in image.search_paths]
     kept = _kept(binary, image, here, work) if binary.owner else []
-    first, added = _hidden(binary, image, links, work), [*_folders(binary, image, links, work)]
-    wanted = [_origin(here, folder) for folder in [*first, *added]]
-    new = [path for path in dict.fromkeys(wanted) if not _has(kept, path)]
-    paths = (*new[: len(first)], *kept, *new[len(first) :])
+    added = [_Step(folder, _origin(here, folder)) for folder in dict.fromkeys(_folders(binary, image, links, work))]
+    new = [step for step in added if step.folder not in {known.folder for known in kept}]
+    paths = tuple(step.text for step in _ordered([*kept, *new], _hiding(kept, new, links, work)))
     overridable = (binary.path, image.arch) in work.mended.overridable
     if list(paths) == before and not overridable:
         return
@@ -190,16 +197,16 @@ def _search_paths(binary: Binary, image: Image, links: tuple[Link, ...], work: _
         yield SetSearchPaths(paths, PathKind.RPATH)
 
 
-def _kept(binary: Binary, image: Image, here: str, work: _Work) -> list[str]:
-    """Return the search paths that stay inside the installation: relative to the file, and not known to find nothing."""
+def _kept(binary: Binary, image: Image, here: str, work: _Work) -> list[_Step]:
+    """Return the elements that stay: those that lead into the installation, relative to the file, and are not known to find nothing."""
     unused = work.mended.unused.get((binary.path, image.arch), frozenset())
     musl = libc_of(image, work.request.survey.target) == "musl"
     used = (element for element in in_use(work.request.survey, binary, image) if element.path.text not in unused)
     inside = [element for element in used if _stays_inside(element, musl)]
     if directory(binary.path) != here:
-        return [_origin(here, element.target) for element in inside]
-    texts = [element.path.text for element in inside]
-    return list(dict.fromkeys(texts)) if work.request.options.fix_notes else texts
+        return [_Step(element.target, _origin(here, element.target)) for element in inside]
+    steps = [_Step(element.target, element.path.text) for element in inside]
+    return list(dict.fromkeys(steps)) if work.request.options.fix_notes else steps
 
 
 def _stays_inside(element: Element, musl: bool) -> bool:
@@ -208,17 +215,29 @@ def _stays_inside(element: Element, musl: bool) -> bool:
     return element.path.text.startswith(("$ORIGIN", "${ORIGIN}")) and element.target.startswith(PREFIX + "/") and not dropped
 
 
-def _hidden(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work) -> list[str]:
-    """Return the folders that have to be searched before those that the file searches now, where another file of the name lies."""
-    survey = work.request.survey
-    known = [element.target for element in in_use(survey, binary, image)]
-    found = []
+def _hiding(kept: list[_Step], new: list[_Step], links: tuple[Link, ...], work: _Work) -> frozenset[tuple[str, str]]:
+    """Return pairs of folders: the first one has another file by the name that is to be found in the second.
+
+    Folders that were searched so far hide nothing from a need that was met.
+    """
+    all_folders, added = {step.folder for step in (*kept, *new)}, {step.folder for step in new}
+    found = set()
     for link in links:
-        if link.target and not link.reachable:
+        if link.target:
             leaf, folder = _wanted_name(link, work), work.folder(link.target)
-            if folder not in known and any(survey.binary_at(f"{other}/{leaf}") for other in known):
-                found.append(folder)
-    return list(dict.fromkeys(found))
+            others = added if link.reachable else all_folders
+            found |= {(other, folder) for other in others if other != folder and work.request.survey.binary_at(f"{other}/{leaf}")}
+    return frozenset(found)
+
+
+def _ordered(steps: list[_Step], hiding: frozenset[tuple[str, str]]) -> Iterator[_Step]:
+    """Yield the elements in their order, but none before one from which it hides a file, as far as that can be."""
+    left = list(steps)
+    while left:
+        free = (step for step in left if not any((step.folder, other.folder) in hiding for other in left))
+        step = next(free, left[0])
+        left.remove(step)
+        yield step
 
 
 def _folders(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work) -> Iterator[str]:
@@ -236,10 +255,6 @@ def _folders(binary: Binary, image: Image, links: tuple[Link, ...], work: _Work)
 def _origin(here: str, folder: str) -> str:
     relative = posixpath.relpath(folder, here)
     return "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
-
-
-def _has(paths: list[str], wanted: str) -> bool:
-    return any(path.replace("${ORIGIN}", "$ORIGIN").rstrip("/") == wanted for path in paths)
 
 
 def _reason(binary: Binary, links: tuple[Link, ...], edits: list[Edit]) -> str:
@@ -356,5 +371,5 @@ def _without_filtee(work: _Work) -> Iterator[str]:
     for binary in files:
         native = binary.images[0].native
         for name in native.filtees if isinstance(native, ElfFacts) and survey.target.libc == "glibc" else ():
-            if posixpath.basename(name) not in names:
+            if ".so" in name and posixpath.basename(name) not in names:  # ld takes -fvisibility=hidden for such a name
                 yield f"{binary.member} is a filter of {name} (DT_FILTER, DT_AUXILIARY), which stays outside: `--include` brings it in"
