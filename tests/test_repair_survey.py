@@ -1,5 +1,6 @@
 """Where a repair finds libraries: real files made by compilers, and small PE and Mach-O files, on this machine's disk."""
 
+import dataclasses
 import hashlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -664,3 +665,15 @@ def test_a_member_of_another_hash_is_not_taken_over(compiled: Callable[..., Path
                 return [e._replace(data=None, member=e.member._replace(sha256="0" * 64)) for e in container.entries()]
 
     assert read_container(Changed(), None, known=whole).binaries == []  # type: ignore[arg-type]
+
+
+def test_images_that_were_read_before_are_those_of_the_same_bytes_alone(compiled: Callable[..., Path], tmp_path: Path) -> None:
+    path = tmp_path / f"demo-1.0-{LINUX_TAG}.whl"
+    path.write_bytes(wheel({"demo/_core.so": compiled("core.so").read_bytes()}, tags=[LINUX_TAG]))
+    with open_container(str(path)) as container:
+        [binary] = read_container(container, None).binaries
+        other = (dataclasses.replace(binary.images[0], identity="another"),)
+        [taken] = read_container(container, None, images={binary.sha256: other}).binaries
+        [read] = read_container(container, None, images={"0" * 64: other, "": other}).binaries
+    assert taken.images[0].identity == "another"
+    assert read == binary
