@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -65,10 +66,10 @@ def by_hand(command: str, values: Mapping[str, str]) -> str:
 
 def step(folder: Path, system: str) -> Step:
     """Lay out what cibuildwheel does before the step. The libraries lie where the environment of the build says."""
-    libraries = str(SYSTEMS[system].folder)
+    libraries = str(shutil.copytree(SYSTEMS[system].folder, folder / "libraries"))
     variable = {"macos": "DYLD_LIBRARY_PATH", "intel": "DYLD_LIBRARY_PATH", "windows": "PATH"}.get(system, "LD_LIBRARY_PATH")
     dest_dir = folder / "repaired_wheel"
-    dest_dir.mkdir(parents=True)
+    dest_dir.mkdir()
     program = os.pathsep.join([str(Path(sys.executable).parent), SHELL.get("PATH", "")])
     own = os.pathsep.join([libraries, program]) if variable == "PATH" else libraries
     archs = {"macos": "arm64", "intel": "x86_64"}.get(system, "")

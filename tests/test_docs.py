@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import shutil
 import textwrap
 import tomllib
 from difflib import get_close_matches
@@ -211,7 +212,7 @@ def test_the_documents_agree_on_cibuildwheel() -> None:
 )
 def test_the_commands_for_cibuildwheel_leave_one_wheel(run: Run, tmp_path: Path, system: str, tag: str, archs: str) -> None:
     settings = cibuildwheel_of(ROOT / "README.md")
-    wheel = ROOT / "tests" / "fixtures" / "wheels" / f"clean-1.0-cp312-cp312-{tag}.whl"
+    wheel = Path(shutil.copy(ROOT / "tests" / "fixtures" / "wheels" / f"clean-1.0-cp312-cp312-{tag}.whl", tmp_path))
     (tmp_path / "out").mkdir()
     repair = {**settings, **settings.get(system, {})}["repair-wheel-command"]
     typed = repair.format(dest_dir=(tmp_path / "out").as_posix(), wheel=wheel.as_posix(), delocate_archs=archs)

@@ -786,7 +786,10 @@ def planned(path: Path, library_folder: Path) -> tuple[Survey, tuple[Action, ...
 @pytest.mark.parametrize("name", ["pyzmq", "pillow", "scikit_learn", "numpy"])
 def test_a_real_wheel_without_its_libraries_becomes_whole_again(name: str, corpus: Path, tmp_path: Path) -> None:
     """The same libraries as its publisher has in it; every edit is carried out, every need met, and a second run edits nothing."""
-    wheel = sorted(corpus.glob(f"{name}-*macosx*.whl"))[-1]
+    wheels = sorted(corpus.glob(f"{name}-*macosx*.whl"))
+    if not wheels:
+        pytest.skip(f"the folder of real wheels has no {name} for macOS")
+    wheel = wheels[-1]
     bare = unvendored(wheel, tmp_path)
     _, actions = planned(bare, tmp_path / "lib")
     copied = [action for action in actions if isinstance(action, CopyIn)]

@@ -59,7 +59,7 @@ for path in sorted(paths):
         if file.read(4) == b"\x7fELF":
             print(path)
 """
-BINDING = re.compile(r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol `([^']+)'(?: \[(\S+)\])?")
+BINDING = re.compile(r"binding file (.+?) \[0\] to (.+?) \[0\]: normal symbol `([^']+)'(?: \[(\S+)\])?")
 
 
 # ---- making them

@@ -174,7 +174,7 @@ BROKEN = {
     "writes half": ("head -c 700 $4 > $3", "damaged the file", ""),
     "writes an empty file": (": > $3", "damaged the file", ""),
     "is killed": ("kill -9 $$", "it gives no reason", ""),
-    "strips another file": ("cp {other} $3", "changed more than what no loader needs", ""),
+    "strips another file": ("cp '{other}' $3", "changed more than what no loader needs", ""),
 }
 
 
