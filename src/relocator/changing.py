@@ -29,7 +29,7 @@ class Change:
     size: int
     """About, in bytes."""
     mode: int | None = None
-    """Permission bits of a new member; None for those of the old one."""
+    """Permission bits of a new member; None for those of the old one, or the usual ones."""
     verified: Verified = NOTHING_VERIFIED
     """What was found out about the new bytes once `content` was called."""
 
@@ -61,7 +61,7 @@ def changed(archive: Archive, survey: Survey, plan: Plan, verify_level: str) -> 
         if member in old:
             source = old[member]
             task = _Task(member, own[source.name], edits.get(member, ()), tools.get(member, ""), Level(verify_level))
-            found[member] = _change(task, partial(_of_member, archive, source))
+            found[member] = _change(task, partial(member_bytes, archive, source))
     for action in plan.actions:
         if isinstance(action, AddFile | RewriteText):
             found[action.member] = Change(partial(bytes, action.data), len(action.data), getattr(action, "mode", None))
@@ -72,12 +72,12 @@ def changed(archive: Archive, survey: Survey, plan: Plan, verify_level: str) -> 
                 found[action.member] = Change(read, action.origin.size, 0o644)
                 continue
             task = _Task(action.member, binary, action.edits, tools.get(action.member, ""), Level(verify_level))
-            found[action.member] = dataclasses.replace(_change(task, read), mode=0o755)
+            found[action.member] = _change(task, read, 0o755)
     return found
 
 
-def _change(task: _Task, read: Callable[[], Bytes]) -> Change:
-    change = Change(bytes, task.binary.size)
+def _change(task: _Task, read: Callable[[], Bytes], mode: int | None = None) -> Change:
+    change = Change(bytes, task.binary.size, mode)
 
     def content() -> Bytes:
         new, change.verified = _rewritten(task, read())
@@ -118,7 +118,8 @@ def _stripped(task: _Task, data: bytes) -> tuple[Image, ...]:
     return images
 
 
-def _of_member(archive: Archive, member: ZipMember) -> Bytes:
+def member_bytes(archive: Archive, member: ZipMember) -> Bytes:
+    """Return what a member holds; raise NotWritten when that cannot be had."""
     content = read_member(archive, member)
     if content.data is None:
         problem = content.problems[-1].message if content.problems else "its bytes cannot be had"

@@ -13,12 +13,12 @@ from relocator.apply import NotWritten, Source, check_unchanged, examine
 from relocator.audit import run_rules
 from relocator.backends import backend_for
 from relocator.backends.macos.fuse import fused
+from relocator.changing import member_bytes
 from relocator.containers import MAX_SIZE, open_container
 from relocator.containers.wheel import Wheel, parse_wheel_name
 from relocator.errors import ContainerError, InternalError, RelocatorError
 from relocator.files import FileBuffer
 from relocator.findings import Finding
-from relocator.inflating import read_member
 from relocator.model import Format, Image
 from relocator.native import MachOFacts
 from relocator.packing import Item, Packed, known, write_archive
@@ -115,11 +115,10 @@ def _failing(contents: Mapping[str, Content]) -> Iterator[Refusal]:
 
 def _content(opened: _Opened, name: str) -> bytes:
     archive = opened.wheel.archive
-    content = read_member(archive, next(member for member in archive.members if member.name == name))
-    if content.data is None:
-        problem = content.problems[-1].message if content.problems else "its bytes cannot be had"
-        raise NotWritten(f"{opened.side.path}: {problem}", "download or build the wheel again")
-    return bytes(content.data[:])
+    try:
+        return bytes(member_bytes(archive, next(member for member in archive.members if member.name == name)))
+    except NotWritten as error:
+        raise NotWritten(f"{opened.side.path}: {error.message}", error.hint) from error
 
 
 def _joined(first: _Opened, second: _Opened, name: str, verified: dict[str, tuple[str, ...]]) -> bytes:
