@@ -45,7 +45,6 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
                     "ownership",
                     "metadata",
                     "records",
-                    "wheel_file",
                 ),
                 *("literals", "python_sources", "source_values", "world", "configuration", "toml_places", "baseline"),
             }
@@ -57,6 +56,7 @@ LAYERS: tuple[tuple[str, str, frozenset[str]], ...] = (
         frozenset(
             {
                 "platform_tags",
+                "wheel_file",
                 "tags",
                 "demands",
                 "bindings",

@@ -12,10 +12,11 @@ from relocator import tags
 from relocator.containers.wheel import parse_wheel_name
 from relocator.errors import UsageError
 from relocator.model import Binary, How, Needed, Resolution, Role, Survey, VersionNeed
+from relocator.platform_tags import columns
 from relocator.repair import tagging
 from relocator.repairs import RepairOptions, Retag, RewriteText
 from relocator.symbols import Import
-from relocator.wheel_file import columns, file_name, rewritten
+from relocator.wheel_file import file_name, rewritten
 
 INFO = "demo-1.0.dist-info"
 PLAIN = RepairOptions()

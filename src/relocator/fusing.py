@@ -23,6 +23,7 @@ from relocator.model import Format, Image
 from relocator.native import MachOFacts
 from relocator.packing import Item, Packed, known, write_archive
 from relocator.plans import EditRefused
+from relocator.platform_tags import columns
 from relocator.projection import loader_view
 from relocator.reading import Progress, read_container
 from relocator.repair import tagging
@@ -34,7 +35,6 @@ from relocator.sealing import seal
 from relocator.survey import package_survey
 from relocator.tags import targets_of
 from relocator.verification import UNREADABLE
-from relocator.wheel_file import columns
 
 Content = Callable[[], bytes | bytearray]
 

@@ -259,6 +259,11 @@ class ContainerFacts:
     origin: str = ""
     """Of an environment, which kind it is and why it was chosen, for people: "virtual environment, from VIRTUAL_ENV"."""
 
+    @property
+    def file_name(self) -> str:
+        """The last part of how the user named it."""
+        return self.subject.replace("\\", "/").rpartition("/")[2]
+
 
 class How(StrEnum):
     """In what way a need is met."""

@@ -1,6 +1,7 @@
 """The grammar of platform tags: PEP 425, 600 (manylinux), 656 (musllinux), 730 (iOS), 738 (Android), 776 and 783 (Emscripten)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import product
 from typing import NamedTuple
 
 from relocator.errors import UsageError
@@ -40,6 +41,34 @@ ARM64_FROM = (11, 0)
 
 MAX_MINOR = 99
 """A version number beyond this one is a slip of the hand."""
+
+
+class Columns(NamedTuple):
+    """A set of tags by its three parts."""
+
+    pythons: tuple[str, ...]
+    abis: tuple[str, ...]
+    platforms: tuple[str, ...]
+
+    def expanded(self) -> tuple[str, ...]:
+        """Return every tag that the set stands for, in the order of its parts."""
+        return tuple("-".join(tag) for tag in product(*self))
+
+    def compressed(self) -> str:
+        """Return the set as a file name writes it: each part sorted."""
+        return "-".join(".".join(sorted(part)) for part in self)
+
+
+def columns(tags: Iterable[str]) -> Columns:
+    """Return the parts of tags, compressed or not, each value once and in order; what is no tag is left out."""
+    found: tuple[dict[str, None], ...] = ({}, {}, {})
+    for tag in tags:
+        parts = tag.split("-")
+        if len(parts) == 3:
+            for column, part in zip(found, parts, strict=True):
+                column.update(dict.fromkeys(part.split(".")))
+    pythons, abis, platforms = map(tuple, found)
+    return Columns(pythons, abis, platforms)
 
 
 class Platform(NamedTuple):

@@ -60,11 +60,11 @@ def record_text(rows: Iterable[tuple[str, str, int]], record: str) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     unlisted = {record, f"{record}.jws", f"{record}.p7s"}
-    writer.writerows((name, f"sha256={_base64(sha256)}", size) for name, sha256, size in rows if name not in unlisted)
+    writer.writerows((name, f"sha256={record_hash(sha256)}", size) for name, sha256, size in rows if name not in unlisted)
     writer.writerow((record, "", ""))
     return text.getvalue()
 
 
-def _base64(sha256: str) -> str:
-    """Return a hash as RECORD has it: in the alphabet that is safe in file names, without padding."""
+def record_hash(sha256: str) -> str:
+    """Return a SHA-256, given in hexadecimal, as RECORD has it: in the alphabet that is safe in file names, without padding."""
     return base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode("ascii")

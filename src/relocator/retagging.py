@@ -9,7 +9,7 @@ from relocator.containers.wheel import Wheel, WheelName, parse_wheel_name
 from relocator.errors import UsageError
 from relocator.findings import Finding, Severity, Where
 from relocator.model import ContainerFacts, Survey
-from relocator.platform_tags import parse_target, with_arches
+from relocator.platform_tags import columns, parse_target, with_arches
 from relocator.policy import identity
 from relocator.reading import Progress, Reading, read_container
 from relocator.repair import Planned, tagging
@@ -21,7 +21,6 @@ from relocator.repairs import Plan, Refusal, RepairOptions, RepairRefused, Repai
 from relocator.rules import RULES
 from relocator.survey import package_survey
 from relocator.tags import Waived, targets_of
-from relocator.wheel_file import columns
 
 _JUDGING = ("Tags", "Architecture", "Python's ABI")
 """Groups of rules that hold binaries against tags."""
@@ -98,8 +97,7 @@ def _opened(wheel: Wheel, asked: Asked, progress: Progress | None) -> Opened:
 def _plan(surveys: Sequence[Survey], reading: Reading, asked: Asked) -> Plan:
     """Return what is to become of the wheel; raise RepairRefused when its binaries do not keep to what is asked for."""
     facts = surveys[0].container
-    leaf = facts.subject.replace("\\", "/").rpartition("/")[2]
-    name, wheel = parse_wheel_name(leaf), reading.texts.get(f"{facts.dist_info}/WHEEL")
+    name, wheel = parse_wheel_name(facts.file_name), reading.texts.get(f"{facts.dist_info}/WHEEL")
     if name is None or wheel is None:
         raise RepairRefused((tagging.nameless(facts) if name is None else tagging.without_wheel(facts),))
     chosen = _platforms(surveys, columns(name.tags).platforms, asked) if asked.platforms_change else tagging.Chosen(())

@@ -1,13 +1,13 @@
 """From tags to targets, and from binaries to tags: the best platform tag that they allow, and what prevents a better one."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from relocator.demands import RELR_FROM, Wants, judged_prefixes, refused_symbols, symbols_with, wants
 from relocator.model import Binary, ContainerFacts, Format, Image, Survey
 from relocator.native import MachOFacts
-from relocator.platform_tags import ANDROID_ABIS, ARM64_FROM, FAT, WINDOWS, Platform, parse, parse_target
+from relocator.platform_tags import ANDROID_ABIS, ARM64_FROM, FAT, WINDOWS, Platform, columns, parse, parse_target
 from relocator.target import Level, Promises, Target
 
 # ---- tags -> targets
@@ -22,33 +22,17 @@ def targets_of(facts: ContainerFacts, override: str = "") -> tuple[Target, ...]:
     environment that is no set of wheels.
     """
     written = (facts.tags or facts.declared_tags or ()) if facts.kind in ("wheel", "environment") else ()
-    pythons, abis, names = _components(written)
+    pythons, abis, names = columns(written)
     if override:
         whole = override.count("-") == 2
-        own = _components([override if whole else f"--{override}"])
-        pythons, abis, names = own if whole else (pythons, abis, own[2] or [override])
+        own = columns([override if whole else f"--{override}"])
+        pythons, abis, names = own if whole else (pythons, abis, own.platforms or (override,))
     families: dict[tuple[str, str, str], list[Platform]] = {}
     for platform in map(parse_target if override else parse, names):
         families.setdefault((platform.os, platform.libc, platform.sdk), []).append(platform)
     if len(families) > 1:
         families.pop(("", "", ""), None)
-    return tuple(_target(family, tuple(pythons), tuple(abis)) for family in families.values()) or (Target("", ""),)
-
-
-def platform_names(tags: Iterable[str]) -> list[str]:
-    """Return the platform components of tags ("cp312-cp312-a.b" gives a and b), each once, in their order."""
-    return _components(tags)[2]
-
-
-def _components(tags: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
-    columns: tuple[dict[str, None], ...] = ({}, {}, {})
-    for tag in tags:
-        parts = tag.split("-")
-        if len(parts) == 3:
-            for column, part in zip(columns, parts, strict=True):
-                column.update(dict.fromkeys(part.split(".")))
-    pythons, abis, platforms = map(list, columns)
-    return pythons, abis, platforms
+    return tuple(_target(family, pythons, abis) for family in families.values()) or (Target("", ""),)
 
 
 def _target(platforms: Sequence[Platform], pythons: tuple[str, ...], abis: tuple[str, ...]) -> Target:

@@ -4,39 +4,11 @@ Python packaging, "Binary distribution format" and "Platform compatibility tags"
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from relocator.containers.wheel import WheelName
-
-
-class Columns(NamedTuple):
-    """A set of tags by its three parts."""
-
-    pythons: tuple[str, ...]
-    abis: tuple[str, ...]
-    platforms: tuple[str, ...]
-
-    def expanded(self) -> tuple[str, ...]:
-        """Return every tag that the set stands for, in the order of its parts."""
-        return tuple("-".join(tag) for tag in product(*self))
-
-    def compressed(self) -> str:
-        """Return the set as a file name writes it: each part sorted."""
-        return "-".join(".".join(sorted(part)) for part in self)
-
-
-def columns(tags: Iterable[str]) -> Columns:
-    """Return the parts of tags, compressed or not, each value once and in order; what is no tag is left out."""
-    found: tuple[dict[str, None], ...] = ({}, {}, {})
-    for tag in tags:
-        parts = tag.split("-")
-        if len(parts) == 3:
-            for column, part in zip(found, parts, strict=True):
-                column.update(dict.fromkeys(part.split(".")))
-    pythons, abis, platforms = map(tuple, found)
-    return Columns(pythons, abis, platforms)
+from relocator.platform_tags import columns
 
 
 def file_name(name: WheelName) -> str:

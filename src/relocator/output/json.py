@@ -19,9 +19,9 @@ from relocator.model import Binary, ContainerFacts, Image, Load, Needed, Resolut
 from relocator.paint import View, short_path
 from relocator.particulars import particulars
 from relocator.plans import Edit
+from relocator.platform_tags import columns
 from relocator.repairs import Action, Plan, RepairResult
 from relocator.rules import page, summary
-from relocator.tags import platform_names
 
 SCHEMA_VERSION = 1
 
@@ -159,7 +159,7 @@ def _profile(profile: Profile) -> Object:
         "kind": facts.kind,
         "target": profile.target.tag,
         "tags": {
-            "declared": platform_names(facts.tags or facts.declared_tags or ()),
+            "declared": columns(facts.tags or facts.declared_tags or ()).platforms,
             "computed": list(profile.computed.tags),
             "blockers": [_fields(blocker, "tag", "member", "library", "symbol", "version") for blocker in profile.computed.blockers],
             "file_name": list(facts.tags),

@@ -27,7 +27,7 @@ def render_tree(forests: Sequence[Forest], failures: Sequence[Failure], view: Vi
 
 
 def _forest(forest: Forest, prefix: str) -> list[str]:
-    title = forest.container.subject.replace("\\", "/").rpartition("/")[2] + (f" for {forest.target.tag}" if forest.target.tag else "")
+    title = forest.container.file_name + (f" for {forest.target.tag}" if forest.target.tag else "")
     nodes: dict[tuple[str, str], str] = {}
     boxes: list[str] = []
     arrows: dict[str, None] = {}

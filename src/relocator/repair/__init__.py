@@ -69,7 +69,7 @@ def plan_repair(
         raise RepairRefused(reasons)
     before = Projection(alone, reading) if alone is not None else project(survey, reading, Plan("", ""))
     if not any(binary.owner and maps(survey.target, binary) for binary in survey.binaries):
-        return Planned(Plan(survey.container.subject, assembling.file_name(survey)), before.survey)
+        return Planned(Plan(survey.container.subject, survey.container.file_name), before.survey)
     draft = _drafted(survey, before.survey, reading, options, tuple(beside))
     projection = project(survey, reading, draft.plan, before if not draft.plan else None)
     tagged = retag(survey, projection.survey, reading.texts, options, draft.outside)

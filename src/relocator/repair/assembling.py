@@ -62,11 +62,6 @@ class Draft(NamedTuple):
 # ---- what the planners are given
 
 
-def file_name(survey: Survey) -> str:
-    """Return the wheel's file name."""
-    return survey.container.subject.replace("\\", "/").rpartition("/")[2]
-
-
 def with_taken(survey: Survey, taken: Iterable[Taken]) -> Survey:
     """Return the survey with a binary for each file that is brought in more than once."""
     more = tuple(one.binary for one in taken if survey.binary_at(one.binary.path) is None)
@@ -98,7 +93,7 @@ def drafted(request: Request, chosen: Chosen, wired: Wired, mended: Mended, remo
     actions += _copies(request, places, edits)
     plan = Plan(
         request.survey.container.subject,
-        file_name(request.survey),
+        request.survey.container.file_name,
         _sorted(actions),
         tuple(_left(request, chosen.left, places)),
         (*chosen.remarks, *wired.remarks, *mended.remarks),

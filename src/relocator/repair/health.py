@@ -141,14 +141,8 @@ def unsound(survey: Survey) -> Iterator[Refusal]:
     for finding in run_rules(survey, (unsafe_member.RULE,)).findings:
         if finding.severity == Severity.ERROR:
             place = finding.primary
-            told = (
-                f" ({place.label})"
-                if place.label
-                else f" ({', '.join(where.member for where in finding.related)})"
-                if finding.related
-                else ""
-            )
-            yield Refusal(f"{place.member or 'the archive'} {finding.message}{told}", finding.help)
+            more = place.label or ", ".join(where.member for where in finding.related)
+            yield Refusal(f"{place.member or 'the archive'} {finding.message}" + (f" ({more})" if more else ""), finding.help)
     yield from _shapeless(survey.container)
 
 

@@ -15,7 +15,7 @@ from relocator.errors import UsageError
 from relocator.metadata import normalised
 from relocator.model import ContainerFacts, Format, Image, Member, Survey
 from relocator.paint import counted
-from relocator.platform_tags import parse
+from relocator.platform_tags import columns, parse
 from relocator.policy import lasting
 from relocator.reading import Reading
 from relocator.repair.assembling import stale_signatures
@@ -38,7 +38,7 @@ from relocator.repairs import (
     SetMode,
 )
 from relocator.tags import broken_promises, macos_tags, macos_version, needed_macos
-from relocator.wheel_file import columns, file_name, rewritten
+from relocator.wheel_file import file_name, rewritten
 
 _JOINED = ("static archive", "Mach-O object or archive")
 """Kinds of files that no loader maps, and that hold code for an architecture all the same."""

@@ -69,7 +69,7 @@ class _Work(NamedTuple):
 def wire(request: Request) -> Wired:
     """Place what is taken, and say which edits and files make the loader find it."""
     facts = request.survey.container
-    wheel_name = facts.subject.replace("\\", "/").rpartition("/")[2].partition("-")[0]
+    wheel_name = request.wheel_name
     root = facts.distributions[0].root
     folder = wheel_name + (request.options.lib_sdir or ".libs")
     places = {taken.binary.path: _vendored(taken, request, f"{root}/{folder}") for taken in request.taken}

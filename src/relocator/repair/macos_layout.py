@@ -55,7 +55,7 @@ def layout_of(request: Request) -> Layout:
     distribution's own name.
     """
     facts = request.survey.container
-    wheel = facts.subject.replace("\\", "/").rpartition("/")[2].partition("-")[0] or facts.distributions[0].name
+    wheel = request.wheel_name
     root = facts.distributions[0].root
     name = request.options.lib_sdir or _FOLDER
     package = _package(facts, request.survey.binaries, name)

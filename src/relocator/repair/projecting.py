@@ -1,6 +1,5 @@
 """What a survey of the finished wheel must find, worked out from the plan, and in what a survey of the real one differs from it."""
 
-import base64
 import dataclasses
 import hashlib
 import stat
@@ -12,6 +11,7 @@ from relocator.containers.wheel import installed_path, parse_wheel_name
 from relocator.model import Binary, ContainerFacts, Load, Member, Problem, RecordRow, Survey
 from relocator.projection import edited, loader_view
 from relocator.reading import SOURCES, Reading
+from relocator.records import record_hash
 from relocator.repairs import AddFile, CopyIn, EditBinary, Plan, RewriteText, Strip
 from relocator.survey import package_survey
 from relocator.tags import targets_of
@@ -126,7 +126,7 @@ def _facts(survey: Survey, plan: Plan) -> ContainerFacts:
         variant=name.variant if name else facts.variant,
         members=members,
         record=tuple(_rows(members, f"{facts.dist_info}/RECORD")),
-        problems=tuple(problem for problem in facts.problems if problem.kind in _OF_THE_CONTENTS and _stays(problem, plan)),
+        problems=tuple(_remaining(facts.problems, plan.places())),
     )
     wheel = texts.get(f"{facts.dist_info}/WHEEL")
     if wheel is None:
@@ -137,8 +137,11 @@ def _facts(survey: Survey, plan: Plan) -> ContainerFacts:
     return dataclasses.replace(changes, declared_tags=metadata.values(headers, "tag"), purelib=says)
 
 
-def _stays(problem: Problem, plan: Plan) -> bool:
-    return plan.places().get(problem.member, problem.member) is not None
+def _remaining(problems: Iterable[Problem], places: _Places) -> Iterator[Problem]:
+    """Yield the problems of what members hold, unless these are left out; those of the archive are gone."""
+    for problem in problems:
+        if problem.kind in _OF_THE_CONTENTS and places.get(problem.member, problem.member) is not None:
+            yield problem
 
 
 def _members(survey: Survey, plan: Plan) -> Iterator[Member]:
@@ -178,7 +181,7 @@ def _contents(survey: Survey, plan: Plan) -> dict[str, Member]:
 
 def _rows(members: Iterable[Member], record: str) -> Iterator[RecordRow]:
     for line, member in enumerate(members, 1):
-        digest = base64.urlsafe_b64encode(bytes.fromhex(member.sha256 or _UNKNOWN)).decode().rstrip("=")
+        digest = record_hash(member.sha256 or _UNKNOWN)
         own = member.name == record
         yield RecordRow(member.name, "" if own else f"sha256={digest}", "" if own else str(member.size), line)
 

@@ -12,14 +12,14 @@ from relocator.backends import backend_for, format_of_system
 from relocator.containers.wheel import WheelName, parse_wheel_name
 from relocator.libc import evidence_of_libc
 from relocator.model import Binary, ContainerFacts, Role, Survey
-from relocator.platform_tags import Platform, parse, with_arches
+from relocator.platform_tags import Platform, columns, parse, with_arches
 from relocator.processes import own_platform
 from relocator.repair.blockers import told_of
 from relocator.repairs import Action, Refusal, RepairOptions, Retag, RewriteText
 from relocator.roles import FORMAT_OF
 from relocator.tags import Waived, best_tags, broken_promises, computed_tags, macos_version, needed_macos, targets_of
 from relocator.target import Promises, Target
-from relocator.wheel_file import columns, file_name, rewritten
+from relocator.wheel_file import file_name, rewritten
 
 
 class Tagged(NamedTuple):
@@ -48,18 +48,18 @@ def retag(survey: Survey, projected: Survey, texts: Mapping[str, bytes], options
     user said so: neither they nor what is asked of them count against a tag, unless it promises them.
     """
     facts = survey.container
-    name = parse_wheel_name(_leaf(facts))
+    name = parse_wheel_name(facts.file_name)
     wheel = texts.get(f"{facts.dist_info}/WHEEL")
     if name is None or wheel is None:
-        return Tagged((), _leaf(facts), refusals=(nameless(facts) if name is None else without_wheel(facts),))
+        return Tagged((), facts.file_name, refusals=(nameless(facts) if name is None else without_wheel(facts),))
     waived = Waived(frozenset(left), not options.check_isa)
     now = columns(name.tags).platforms
     chosen = choose(projected, now, options, waived)
     if not options.update_tags:
         asked = any(plat != "auto" for plat in options.plat)  # then what stays outside was decided by that tag
-        return Tagged((), _leaf(facts), tuple(_untrue(projected, now, waived)), chosen.refusals if asked else ())
+        return Tagged((), facts.file_name, tuple(_untrue(projected, now, waived)), chosen.refusals if asked else ())
     if chosen.refusals:
-        return Tagged((), _leaf(facts), chosen.remarks, chosen.refusals)
+        return Tagged((), facts.file_name, chosen.remarks, chosen.refusals)
     tags = columns(name.tags)._replace(platforms=chosen.platforms).expanded()
     written = write_tags(facts, wheel, name._replace(tags=tags), purelib=purelib_for(projected, chosen.platforms), because=chosen.because)
     return written._replace(remarks=chosen.remarks)
@@ -82,13 +82,9 @@ def write_tags(facts: ContainerFacts, wheel: bytes, name: WheelName, *, purelib:
 
 def _build(wheel: bytes, facts: ContainerFacts, name: WheelName) -> str | None:
     """Return what Build has to say; None to leave it alone, which a WHEEL without the line may be."""
-    before = parse_wheel_name(_leaf(facts))
+    before = parse_wheel_name(facts.file_name)
     written = any(line.lower().startswith(b"build:") for line in wheel.splitlines())
     return name.build if written or before is None or before.build != name.build else None
-
-
-def _leaf(facts: ContainerFacts) -> str:
-    return facts.subject.replace("\\", "/").rpartition("/")[2]
 
 
 def nameless(facts: ContainerFacts) -> Refusal:

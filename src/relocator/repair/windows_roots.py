@@ -176,7 +176,7 @@ def in_site(folder: str, work: Work) -> bool:
 
 def own_folder(work: Work) -> str:
     """Return the folder of what is taken, beside all packages."""
-    name = work.request.survey.container.subject.replace("\\", "/").rpartition("/")[2].partition("-")[0]
+    name = work.request.wheel_name
     return f"{work.site}/{name}{work.request.options.lib_sdir or '.libs'}"
 
 

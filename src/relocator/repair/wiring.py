@@ -71,6 +71,12 @@ class Request:
     beside: tuple[Beside, ...] = ()
     """Of the taken files; only for Windows, and only as far as options ask for it."""
 
+    @property
+    def wheel_name(self) -> str:
+        """The distribution's name as the wheel's file name spells it; its own where that does not say."""
+        facts = self.survey.container
+        return facts.file_name.partition("-")[0] or facts.distributions[0].name
+
     def links_of(self, path: str) -> tuple[Link, ...]:
         """Return the needs of one file."""
         return tuple(link for link in self.links if link.importer == path)

@@ -41,15 +41,14 @@ from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Survey
-from relocator.platform_tags import parse
-from relocator.tags import platform_names
+from relocator.platform_tags import columns, parse
 
 ACCEPTED = ("linux_armv6l", "linux_armv7l")
 
 
 def check(survey: Survey) -> Iterator[Finding]:
     """Yield one finding for each platform tag that only its builder can use."""
-    for tag in platform_names(survey.container.tags):
+    for tag in columns(survey.container.tags).platforms:
         platform = parse(tag)
         if (platform.local and tag not in ACCEPTED) or not (platform.os or platform.fault):
             yield Finding(

@@ -41,11 +41,11 @@ hashes by another algorithm, are not compared here (`malformed-record` has its s
 - https://github.com/astral-sh/uv/issues/8798
 """
 
-import base64
 from collections.abc import Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Member, RecordRow, Survey
+from relocator.records import record_hash
 
 INSTALLED = {
     "missing-file": (
@@ -78,7 +78,7 @@ def check(survey: Survey) -> Iterator[Finding]:
 def _differences(row: RecordRow, member: Member) -> Iterator[Where]:
     algorithm, _, recorded = row.hash.partition("=")
     if algorithm == "sha256" and member.sha256:
-        actual = base64.urlsafe_b64encode(bytes.fromhex(member.sha256)).decode().rstrip("=")
+        actual = record_hash(member.sha256)
         if recorded.rstrip("=") != actual:
             yield Where(member.name, "", "hash", row.line - 1, row.hash, label=f"the file has sha256={actual}")
     if row.size.isascii() and row.size.isdecimal() and len(row.size) < 20 and int(row.size) != member.size:

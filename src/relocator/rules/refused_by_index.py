@@ -86,7 +86,7 @@ def check(survey: Survey) -> Iterator[Finding]:
         fault = FAULTS.get(problem.kind)
         if fault:
             yield _finding(fault.message, Where(problem.member, label=problem.message), fault.help, fault.repaired_by)
-    parts = facts.subject.replace("\\", "/").rpartition("/")[2].removesuffix(".whl").split("-")
+    parts = facts.file_name.removesuffix(".whl").split("-")
     if facts.tags and len(parts) >= 5:
         yield from _name_faults(facts, parts[0], parts[1])
         yield from _unsorted(parts[:-1] if facts.variant else parts)

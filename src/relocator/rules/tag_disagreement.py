@@ -46,8 +46,7 @@ from collections.abc import Iterable, Iterator
 
 from relocator.findings import Certainty, Finding, Rule, Severity, Where
 from relocator.model import Survey
-from relocator.platform_tags import parse
-from relocator.tags import platform_names
+from relocator.platform_tags import columns, parse
 
 
 def check(survey: Survey) -> Iterator[Finding]:
@@ -58,7 +57,7 @@ def check(survey: Survey) -> Iterator[Finding]:
     if declared is not None:
         yield from _malformed(declared, wheel)
         yield from _differing(set(facts.tags), set(_expanded(declared)), wheel)
-    for tag in platform_names([*facts.tags, *(declared or ())]):
+    for tag in columns([*facts.tags, *(declared or ())]).platforms:
         if fault := parse(tag).fault:
             yield _finding("has a platform tag that no installer looks for", Where("", "", "Tag", None, tag, label=fault))
 

@@ -8,7 +8,8 @@ from relocator.findings import Failure
 from relocator.model import PYTHON_OWNER, Binary, How, Image, NeedKind, Resolution
 from relocator.paint import API_SETS, View, counted, printable, short_path, short_text, shortened
 from relocator.particulars import particulars
-from relocator.tags import Blocker, platform_names
+from relocator.platform_tags import columns
+from relocator.tags import Blocker
 
 FEW = 3
 """Up to so many binaries are told one by one; more are grouped."""
@@ -57,7 +58,7 @@ def _tags(profile: Profile, view: View) -> list[str]:
         packages = [distribution for distribution in facts.distributions if distribution.name != PYTHON_OWNER]
         lines.append(f"  {counted(len(packages), 'distribution')}, {_with_binaries(profile)} of them with binaries")
     if profile.target.tag:
-        own = set(profile.target.tag.split(".")) <= set(platform_names(facts.tags or facts.declared_tags or ()))
+        own = set(profile.target.tag.split(".")) <= set(columns(facts.tags or facts.declared_tags or ()).platforms)
         word = "tagged" if own else "judged for"
         python = f" ({', '.join(profile.target.pythons)}; ABI {', '.join(profile.target.abis)})" if profile.target.pythons else ""
         lines.append(f"  {word}: {printable(profile.target.tag)}{printable(python)}")
