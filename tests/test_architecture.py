@@ -304,7 +304,7 @@ def test_the_table_of_commands_agrees_with_its_folder() -> None:
     assert set(COMMANDS) <= files_in("cli")
     for name in COMMANDS:
         assert import_module(f"relocator.cli.{name}").command.name == name
-    shared = {"configured", "inputs", "judging", "looks", "mishap", "options", "repair_options", "terminal", "whereabouts"}
+    shared = {"configured", "finished", "inputs", "judging", "looks", "mishap", "options", "repair_options", "terminal", "whereabouts"}
     assert files_in("cli") - set(COMMANDS) == shared, "a command is one file in cli/, and one line in COMMANDS"
 
 

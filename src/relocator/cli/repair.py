@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from relocator import api
-from relocator.cli import configured, mishap, whereabouts
+from relocator.cli import configured, finished, mishap, whereabouts
 from relocator.cli.inputs import expand
 from relocator.cli.options import Printing
 from relocator.cli.repair_options import (
@@ -16,13 +16,12 @@ from relocator.cli.repair_options import (
     SEARCH_VARIABLES,
     SEVERITIES,
     Repair,
-    epoch,
     folders,
     level,
     options,
     repair_options,
 )
-from relocator.cli.terminal import Meter, complain, deliver, notify
+from relocator.cli.terminal import Meter, notify
 from relocator.errors import UsageError
 from relocator.findings import Certainty
 from relocator.paint import printable
@@ -60,13 +59,9 @@ def command(*, wheels: tuple[str, ...], **values: Any) -> int:
     done is planned first (--dry-run shows it); the result is read again, verified, and only then renamed into the output folder. The
     wheel itself is never changed.
     """
-    printing = Printing(values["form"], "", values["color"], values["verbose"], values["quiet"])
-    paths = expand(wheels)
-    results = _repaired(paths, values, printing)
-    failures = [failure for result in results for failure in result.failures]
-    deliver("repair", printing, results, failures)
-    complain(failures)
-    return max(_verdict(results, values["fail_on_remaining"]), *(failure.code for failure in failures), 0)
+    printing = finished.printing(values)
+    results = _repaired(expand(wheels), values, printing)
+    return max(finished.conclude(printing, results), _verdict(results, values["fail_on_remaining"]))
 
 
 def _repaired(paths: Sequence[str], values: Mapping[str, Any], printing: Printing) -> list[RepairResult]:
@@ -81,11 +76,8 @@ def _repaired(paths: Sequence[str], values: Mapping[str, Any], printing: Printin
         "process_env": {name: os.environ[name] for name in SEARCH_VARIABLES if os.environ.get(name)},
         "prefix": _prefix(chosen),
         "level": level(values, os.environ),
-        "epoch": epoch(os.environ),
-        "force": values["force"],
-        "dry_run": values["dry_run"],
         "verify": Level(values["verify"]),
-        "max_size": values["max_size"],
+        **finished.writing(values),
     }
     default, claimed = os.environ.get(PLAT_VARIABLE, ""), dict[str, str]()
     results = []

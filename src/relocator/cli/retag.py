@@ -1,16 +1,13 @@
 """`relocate retag`."""
 
-import os
 from typing import Any
 
 import click
 
 from relocator import api
+from relocator.cli import finished
 from relocator.cli.inputs import expand
-from relocator.cli.options import COLOR, Printing, size, verbose
-from relocator.cli.repair_options import epoch
-from relocator.cli.terminal import Meter, complain, deliver
-from relocator.output import formats
+from relocator.cli.terminal import Meter
 
 EXAMPLES = """\b
 The best tags that the binaries allow:
@@ -31,22 +28,14 @@ No library is brought in: a wheel that needs some from elsewhere is for `relocat
 @click.option("--build", metavar="NUMBER", default=None, help='The build number; "" for none.')
 @click.option("--disable-isa-ext-check", is_flag=True, help="Let binaries need x86-64-v2 or more.")
 @click.option("--force-tags", is_flag=True, help="Give these tags even if the binaries do not keep to them.")
-@click.option("-w", "--wheel-dir", metavar="DIR", default="wheelhouse", show_default=True, help="Where retagged wheels go.")
-@click.option("-n", "--dry-run", is_flag=True, help="Show the plan, and write nothing.")
-@click.option("--force", is_flag=True, help="Replace a wheel that is there and differs.")
-@click.option("--max-size", callback=size, metavar="SIZE", help="Refuse archives that inflate to more than this.  [default: 16G]")
-@click.option("--format", "form", type=click.Choice(formats("repair")), default="text", show_default=True, help="Form of the result.")
-@COLOR
-@verbose("Every action and its reason.")
-@click.option("-q", "--quiet", is_flag=True, help="One line for each wheel, and no progress.")
-@click.option("--traceback", is_flag=True, hidden=True)
+@finished.options("retagged wheels go", "One line for each wheel")
 def command(*, wheels: tuple[str, ...], **values: Any) -> int:
     """Give wheels other tags, in the file name and in WHEEL; nothing else changes.
 
     Without a tag the platform tags are those that the binaries allow. Tags that the binaries do not keep to are refused, as an audit would
     flag them. The wheel itself is never changed.
     """
-    printing = Printing(values["form"], "", values["color"], values["verbose"], values["quiet"])
+    printing = finished.printing(values)
     with Meter(printing.quiet) as meter:
         results = api.retag(
             expand(wheels),
@@ -58,13 +47,7 @@ def command(*, wheels: tuple[str, ...], **values: Any) -> int:
             build=values["build"],
             check_isa=not values["disable_isa_ext_check"],
             force_tags=values["force_tags"],
-            epoch=epoch(os.environ),
-            force=values["force"],
-            dry_run=values["dry_run"],
-            max_size=values["max_size"],
             progress=meter.follow,
+            **finished.writing(values),
         )
-    failures = [failure for result in results for failure in result.failures]
-    deliver("repair", printing, results, failures)
-    complain(failures)
-    return max((failure.code for failure in failures), default=0)
+    return finished.conclude(printing, results)
