@@ -10,7 +10,7 @@ loaders and rules are imported by the first call, so that importing this module 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 from relocator.errors import RelocatorError, UsageError
 from relocator.facts import Forest, Profile, forests, profile
@@ -69,6 +69,24 @@ class Step(NamedTuple):
 
 
 Progress = Callable[[Step], None]
+
+
+class _Repairing(TypedDict, total=False):
+    """Options of `repair` that can only be given by name."""
+
+    search: Sequence[Location]
+    instead_of_host: Sequence[Location]
+    host: bool
+    process_env: Mapping[str, str] | None
+    prefix: Location
+    level: int
+    epoch: int | None
+    force: bool
+    dry_run: bool
+    verify: "Level | None"
+    max_size: int | None
+    progress: Progress | None
+    claimed: dict[str, str] | None
 
 
 class _Asked(NamedTuple):
@@ -262,20 +280,7 @@ def repair(  # type: ignore[overload-overlap]  # a str is also an iterable
     path: Location,
     out: Location = ...,
     options: "RepairOptions | None" = ...,
-    *,
-    search: Sequence[Location] = ...,
-    instead_of_host: Sequence[Location] = ...,
-    host: bool = ...,
-    process_env: Mapping[str, str] | None = ...,
-    prefix: Location = ...,
-    level: int = ...,
-    epoch: int | None = ...,
-    force: bool = ...,
-    dry_run: bool = ...,
-    verify: "Level | None" = ...,
-    max_size: int | None = ...,
-    progress: Progress | None = ...,
-    claimed: dict[str, str] | None = ...,
+    **more: Unpack["_Repairing"],
 ) -> "RepairResult": ...
 
 
@@ -284,20 +289,7 @@ def repair(
     path: Iterable[Location],
     out: Location = ...,
     options: "RepairOptions | None" = ...,
-    *,
-    search: Sequence[Location] = ...,
-    instead_of_host: Sequence[Location] = ...,
-    host: bool = ...,
-    process_env: Mapping[str, str] | None = ...,
-    prefix: Location = ...,
-    level: int = ...,
-    epoch: int | None = ...,
-    force: bool = ...,
-    dry_run: bool = ...,
-    verify: "Level | None" = ...,
-    max_size: int | None = ...,
-    progress: Progress | None = ...,
-    claimed: dict[str, str] | None = ...,
+    **more: Unpack["_Repairing"],
 ) -> "tuple[RepairResult, ...]": ...
 
 
