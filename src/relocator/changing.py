@@ -14,7 +14,7 @@ from relocator.inflating import read_member
 from relocator.model import Binary, Image, Survey
 from relocator.plans import Edit, EditRefused, apply_patches
 from relocator.projection import edited, loader_view
-from relocator.repairs import AddFile, CopyIn, EditBinary, Origin, Plan, RewriteText, Strip
+from relocator.repairs import NEW_BINARY, NEW_FILE, AddFile, CopyIn, EditBinary, Origin, Plan, RewriteText, Strip
 from relocator.verification import NOTHING_VERIFIED, Expected, Level, Verified, verify
 
 Bytes = bytes | bytearray | memoryview
@@ -69,10 +69,10 @@ def changed(archive: Archive, survey: Survey, plan: Plan, verify_level: str) -> 
             binary = outside.get(action.origin.path)
             read = partial(_of_disk, action.origin)
             if binary is None:
-                found[action.member] = Change(read, action.origin.size, 0o644)
+                found[action.member] = Change(read, action.origin.size, NEW_FILE)
                 continue
             task = _Task(action.member, binary, action.edits, tools.get(action.member, ""), Level(verify_level))
-            found[action.member] = _change(task, read, 0o755)
+            found[action.member] = _change(task, read, NEW_BINARY)
     return found
 
 

@@ -98,6 +98,9 @@ class Writing(NamedTuple):
 
 # ---- what is to become of the wheel
 
+NEW_BINARY, NEW_FILE = 0o755, 0o644
+"""Permissions of new members."""
+
 
 class Origin(NamedTuple):
     """A file outside the wheel that is brought into it."""
@@ -147,7 +150,7 @@ class AddFile:
     member: str
     data: bytes = field(repr=False)
     because: str
-    mode: int = 0o644
+    mode: int = NEW_FILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from relocator.model import PREFIX, Binary, Format, How, Image, Resolution, Role
 from relocator.native import ElfFacts
 from relocator.places import dependent
 from relocator.plans import Edit, PathKind, RemoveNeeded, ReplaceNeeded, SetIdentity, SetSearchPaths
-from relocator.repair.naming import hashed_name
+from relocator.repair.naming import collisions, hashed_name
 from relocator.repair.scripts import is_script, shim
 from relocator.repair.wiring import Edited, Link, Placed, Request, Taken, Wired
 from relocator.repairs import Action, Refusal
@@ -86,7 +86,7 @@ def wire(request: Request) -> Wired:
         tuple(edited),
         tuple(_shims(request, moved)),
         tuple(_remarks(work)),
-        (*_collisions(request, placed), *_unplaceable(request, root, moved), *_too_old(request)),
+        (*collisions(request, placed), *_unplaceable(request, root, moved), *_too_old(request)),
     )
 
 
@@ -315,19 +315,6 @@ def _helped(survey: Survey) -> Iterator[tuple[tuple[str, str, str], str]]:
 
 
 # ---- what cannot be done
-
-
-def _collisions(request: Request, placed: list[Placed]) -> Iterator[Refusal]:
-    """Yield a reason for each member that two files would be; only names that options keep can collide."""
-    contents: dict[str, str] = {}
-    kept = {item.binary.path for item in request.taken if not item.renamed}
-    present = {member.name for member in request.survey.container.members}
-    for path, member in placed:
-        other = contents.setdefault(member, path)
-        if other != path:
-            yield Refusal(f"{path} and {other} would both be {member}", "leave one of them out of --no-rename or --include")
-        elif path in kept and member in present:
-            yield Refusal(f"{path} would be {member}, which the wheel has already", "let it be renamed, or leave it out")
 
 
 def _unplaceable(request: Request, root: str, moved: Mapping[str, str]) -> Iterator[Refusal]:

@@ -15,9 +15,10 @@ from relocator.native import MachOFacts
 from relocator.paint import counted
 from relocator.plans import Edit, ReplaceNeeded, SetIdentity, SetSearchPaths
 from relocator.repair import macos_checks, scripts
-from relocator.repair.macos_layout import Layout, Names, collisions, in_site, layout_of, names_for
+from relocator.repair.macos_layout import Layout, Names, in_site, layout_of, names_for
 from relocator.repair.macos_paths import Where
 from relocator.repair.macos_slices import Outcome, Work, is_renamed, outcomes, some
+from relocator.repair.naming import collisions
 from relocator.repair.wiring import Edited, Link, Placed, Request, Wired
 from relocator.repairs import Refusal
 
@@ -47,7 +48,7 @@ def wire(request: Request) -> Wired:
     placed = [Placed(path, f"{layout.member}/{leaf}") for path, leaf in plan.names.items()]
     placed += [Placed(path, member) for path, member in moved.items()]
     remarks = [*macos_checks.remarks(request, files), *(told for file in plan.files for part in file.slices for told in part.remarks)]
-    refusals = [*collisions(request, layout, placed), *macos_checks.refusals(request, files), *_refusals(plan)]
+    refusals = [*collisions(request, placed), *macos_checks.refusals(request, files), *_refusals(plan)]
     return Wired(
         tuple(placed),
         tuple(found for file in plan.files for found in _edited(file)),

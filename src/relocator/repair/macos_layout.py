@@ -8,8 +8,7 @@ from relocator.containers.wheel import SITE, installed_path
 from relocator.metadata import normalised
 from relocator.model import Binary, ContainerFacts, Format
 from relocator.repair.naming import base_name, hashed_name
-from relocator.repair.wiring import Placed, Request
-from relocator.repairs import Refusal
+from relocator.repair.wiring import Request
 
 _FOLDER = ".dylibs"
 _INIT = ("__init__.py", "__init__.pyc", "__init__.so")
@@ -131,16 +130,3 @@ def _present(request: Request, layout: Layout) -> Iterator[str]:
         found = in_site(member.name)
         if found and found[1].startswith(folder):
             yield found[1].removeprefix(folder).partition("/")[0]
-
-
-def collisions(request: Request, layout: Layout, placed: Iterable[Placed]) -> Iterator[Refusal]:
-    """Yield a reason for each name that two files would have, also where only the case differs; only kept names can collide."""
-    present = {leaf.casefold() for leaf in _present(request, layout)}
-    kept = {item.binary.path for item in request.taken if not item.renamed}
-    first: dict[str, str] = {}
-    for path, member in placed:
-        folded = member.casefold()
-        if (other := first.setdefault(folded, path)) != path:
-            yield Refusal(f"{path} and {other} would both be {member}", "leave one of them out of --no-rename or --include")
-        elif path in kept and member.rpartition("/")[2].casefold() in present:
-            yield Refusal(f"{path} would be {member}, which the wheel has already", "let it be renamed, or leave it out")

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from relocator.containers.wheel import installed_path
 from relocator.model import Binary, Format
 from relocator.repair.choosing import Brought
-from relocator.repair.wiring import Link, Taken
-from relocator.repairs import RepairOptions
+from relocator.repair.wiring import Link, Placed, Request, Taken
+from relocator.repairs import Refusal, RepairOptions
 from relocator.search_order import fits
 
 LENGTH = 8
@@ -179,3 +180,15 @@ def _taken(group: Sequence[Brought], digest: str, options: RepairOptions, needed
     keeps = any(fits(pattern, name, fold_case=kind == Format.PE) for pattern in options.no_rename for name in names)
     opened = wanted and not (needed and kind == Format.ELF)
     return Taken(group[0].binary, group[0].via, digest, wanted, not (opened or keeps))
+
+
+def collisions(request: Request, placed: Iterable[Placed]) -> Iterator[Refusal]:
+    """Yield a reason for each name that two files would have, also where only the case differs; only kept names can collide."""
+    kept = {item.binary.path for item in request.taken if not item.renamed}
+    present = {installed_path(member.name).casefold() for member in request.survey.container.members}
+    first: dict[str, str] = {}
+    for path, member in placed:
+        if (other := first.setdefault(member.casefold(), path)) != path:
+            yield Refusal(f"{path} and {other} would both be {member}", "leave one of them out of --no-rename or --include")
+        elif path in kept and installed_path(member).casefold() in present:
+            yield Refusal(f"{path} would be {member}, which the wheel has already", "let it be renamed, or leave it out")

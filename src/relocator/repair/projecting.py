@@ -12,13 +12,10 @@ from relocator.model import Binary, ContainerFacts, Load, Member, Problem, Recor
 from relocator.projection import edited, loader_view
 from relocator.reading import SOURCES, Reading
 from relocator.records import record_hash
-from relocator.repairs import AddFile, CopyIn, EditBinary, Plan, RewriteText, Strip
+from relocator.repairs import NEW_BINARY, NEW_FILE, AddFile, CopyIn, EditBinary, Plan, RewriteText, Strip
 from relocator.survey import package_survey
 from relocator.tags import targets_of
 from relocator.target import Target
-
-NEW_BINARY, NEW_FILE = 0o755, 0o644
-"""Permissions of what is brought in."""
 
 _OF_THE_CONTENTS = ("metadata", "entry-points", "license-file")
 """Kinds of problems that are still there when the archive was written anew."""
